@@ -1,0 +1,80 @@
+# Every command a developer or CI needs. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PLAYBOOK := ansible-playbook -i inventories/lab
+# The lab's Python lives in lab/, the sample application in lab/app; ansible-lint and molecule look up tools in PATH.
+export PYTHONPATH := $(CURDIR)/lab:$(CURDIR)/lab/app
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Ansible refuses to start where the locale is not UTF-8.
+export LC_ALL := C.UTF-8
+
+##@ Start here
+.PHONY: demo
+demo: setup lab-up  ## Bring the lab up, ship v2 under live traffic, see v3 refused, write the report
+	@python -m churnguard_lab.demo
+
+.PHONY: test
+test:  ## Run every gate; stops at the first that fails and prints what ran
+	@bash .ci/gates setup lint sanity unit lab-up live molecule
+
+.PHONY: help
+help:  ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ The lab
+.PHONY: setup
+setup: venv  ## Install Python packages (.venv) and Debian packages; quick the second time
+	@bash lab/install_packages
+
+.PHONY: venv
+venv:
+	@bash .ci/setup
+
+.PHONY: lab-binaries
+lab-binaries: venv  ## Get or build the control plane and Prometheus (minutes, once)
+	@python -m churnguard_lab.binaries
+
+.PHONY: lab-up
+lab-up: venv  ## Start the lab: Kubernetes, gateway, Prometheus, PostgreSQL, Redis, moto
+	@$(PLAYBOOK) playbooks/lab_up.yml
+
+.PHONY: lab-down
+lab-down: venv  ## Stop the lab; no process stays behind
+	@$(PLAYBOOK) playbooks/lab_down.yml
+
+.PHONY: bench-spine
+bench-spine: venv  ## Measure the switch, the refusal, the second deploy and the lab's start (lab must be up)
+	@python -m churnguard_lab.bench_spine
+
+##@ The gates, one by one
+.PHONY: lint
+lint: venv  ## ruff (rules and format) and ansible-lint, production profile
+	@ruff check .
+	@ruff format --check .
+	@ansible-lint
+
+.PHONY: sanity
+sanity: venv  ## ansible-test sanity on the collection, no ignore file
+	@bash .ci/sanity
+
+.PHONY: unit
+unit: venv  ## Tests that need no lab
+	@python -m pytest -m 'not lab'
+
+.PHONY: live
+live: venv  ## Tests against the running lab (make lab-up first)
+	@python -m pytest -m lab
+
+.PHONY: molecule
+molecule: venv  ## The blue-green journey on the lab: check, converge, idempotence, verify
+	@molecule test --scenario-name blue_green
+
+.PHONY: clean
+clean: lab-down  ## Stop the lab and remove its state, the caches and .venv (keeps reports/)
+	@rm -rf .lab .cache .ansible .pytest_cache .ruff_cache .venv \
+	  collections/ansible_collections/churnguard/ops/tests/output

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, churnguard.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result envelope that every operation returns, and the recorder that fills it. Internal: may change in any
+release."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from .clock import Clock, isoformat
+
+PASSED = "passed"
+FAILED = "failed"
+ROLLED_BACK = "rolled_back"
+ABORTED = "aborted"
+SKIPPED = "skipped"
+NOT_CHECKED = "not_checked"
+
+
+class Recorder:
+    """Collects what happens during one operation and, line by line, tells whoever watches.
+
+    C(sink) receives each event and each progress note as one JSON line; events stay in the envelope, progress
+    notes do not.
+    """
+
+    def __init__(self, clock: Clock, operation: str, sink: Callable[[str], None] | None = None) -> None:
+        self._clock = clock
+        self._sink = sink
+        self._started = clock.now()
+        self.operation = operation
+        self.subject: dict[str, Any] = {}
+        self.timeline: list[dict[str, Any]] = []
+        self.measurements: list[dict[str, Any]] = []
+        self.evidence: list[dict[str, Any]] = []
+
+    def event(self, event: str, detail: str, data: dict[str, Any] | None = None) -> None:
+        """Record that something happened now."""
+        entry: dict[str, Any] = {"at": isoformat(self._clock.now()), "event": event, "detail": detail}
+        if data is not None:
+            entry["data"] = data
+        self.timeline.append(entry)
+        self._tell(entry)
+
+    def progress(self, detail: str) -> None:
+        """Tell how far a wait is; not kept."""
+        self._tell({"at": isoformat(self._clock.now()), "event": "progress", "detail": detail})
+
+    def measure(
+        self, name: str, value: float | None, unit: str, limit: float | None = None, verdict: str = "", reason: str = ""
+    ) -> None:
+        """Record a figure. Without a C(verdict) it follows from C(limit): at most the limit is passed, and no
+        limit reads not_checked."""
+        if not verdict and (limit is None or value is None):
+            verdict = NOT_CHECKED
+        elif not verdict:
+            verdict = PASSED if value <= limit else FAILED
+        rounded = round(value, 3) if isinstance(value, float) else value
+        entry = {"name": name, "value": rounded, "unit": unit, "limit": limit, "verdict": verdict}
+        if reason:
+            entry["reason"] = reason
+        self.measurements.append(entry)
+
+    def envelope(self, verdict: str, changed: bool) -> dict[str, Any]:
+        """The finished envelope, as plain data."""
+        return {
+            "operation": self.operation,
+            "subject": self.subject,
+            "started": isoformat(self._started),
+            "finished": isoformat(self._clock.now()),
+            "verdict": verdict,
+            "changed": changed,
+            "timeline": self.timeline,
+            "measurements": self.measurements,
+            "evidence": self.evidence,
+        }
+
+    def _tell(self, entry: dict[str, Any]) -> None:
+        if self._sink is not None:
+            self._sink(json.dumps(entry))

@@ -1,0 +1,287 @@
+# Copyright (c) 2026, churnguard.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan, journal, act, confirm: one rollout from the decision to the verdict. Internal: may change in any release."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._common.clock import Clock, isoformat
+from .._common.envelope import ABORTED, FAILED, PASSED, ROLLED_BACK, Recorder
+from .._common.errors import OperationError
+from .._kubernetes.errors import ApiError
+from . import journal as codec
+from . import plan
+from .api import RolloutApi
+from .lock import Lock
+from .model import ROLLING_BACK, RUNNING, Desired, Journal, Observed, Rollout, Step, Target
+from .routing import RouterProblem, describe, read_split
+from .steps import StepFailed, StepHalted, Steps
+from .store import JournalStore, observe
+from .strategies import PAST_RETURN, take_back
+
+
+@dataclass
+class Outcome:
+    """What a run comes to. C(failed) is the module's; C(steps) are those planned or done."""
+
+    verdict: str
+    changed: bool
+    failed: bool
+    message: str
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+
+
+class Engine:
+    """Runs what plan.decide decides, under the lock, one journaled step at a time."""
+
+    def __init__(
+        self, api: RolloutApi, lock: Lock, steps: Steps, clock: Clock, recorder: Recorder, target: Target
+    ) -> None:
+        self._api = api
+        self._lock = lock
+        self._steps = steps
+        self._clock = clock
+        self._recorder = recorder
+        self._target = target
+        self._store = JournalStore(api, target)
+
+    def _observe(self) -> Observed:
+        return observe(self._api, self._target, self._store.load())
+
+    def run(self, desired: Desired, check_mode: bool = False) -> Outcome:
+        """Bring about C(desired). With C(check_mode) nothing is written; the plan is returned.
+
+        Raises OperationError (LockHeld, LockLost, Unreachable, ApiError …) when it could not even begin, or was cut
+        off; the journal then says how far it came.
+        """
+        observed = self._observe()
+        before = summary(observed, self._target)
+        decision = plan.decide(observed, desired, self._target)
+        self._describe_subject(decision, desired, observed.journal)
+        if check_mode or decision.kind in (plan.NOTHING, plan.REFUSE):
+            outcome = self._without_acting(decision, desired)
+        else:
+            outcome = self._locked(desired)
+        outcome.before = before
+        outcome.after = _predicted(before, decision) if check_mode else summary(self._observe(), self._target)
+        return outcome
+
+    # -- deciding ----------------------------------------------------------------------------------------------
+
+    def _describe_subject(self, decision: plan.Decision, desired: Desired, journal: Journal) -> None:
+        unfinished = journal.rollout if journal.rollout and journal.rollout.unfinished else None
+        candidate = decision.candidate or (unfinished.candidate if unfinished else decision.stable)
+        previous = unfinished.previous if unfinished and not decision.candidate else decision.stable
+        self._recorder.subject = {
+            "app": self._target.name,
+            "namespace": self._target.namespace,
+            "version": candidate.version if candidate else desired.version,
+            "previous_version": previous.version if previous and previous is not candidate else None,
+            "strategy": desired.strategy,
+            "slot": candidate.slot if candidate else None,
+        }
+
+    def _without_acting(self, decision: plan.Decision, desired: Desired) -> Outcome:
+        if decision.kind == plan.REFUSE:
+            raise OperationError(f"roll out {self._target}", f"{decision.reason}.", decision.next_step)
+        if decision.kind == plan.NOTHING:
+            self._recorder.event("completed", decision.reason)
+            return Outcome(PASSED, False, False, f"{decision.reason}; nothing to do.")
+        self._recorder.event("planned", decision.reason)
+        message = f"Would run: {decision.reason}: " + ", ".join(f"{step.name} {step.slot}" for step in decision.steps)
+        return Outcome(PASSED, True, False, message, _plain(decision.steps))
+
+    # -- acting ------------------------------------------------------------------------------------------------
+
+    def _locked(self, desired: Desired) -> Outcome:
+        taken_over = self._lock.acquire()
+        try:
+            self._recorder.event("locked", f"by {self._lock.identity}" + (", taken over" if taken_over else ""))
+            if taken_over:
+                self._fence()
+            return self._act(desired)
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        try:
+            self._lock.release()
+        except OperationError as error:
+            self._recorder.event("failed", f"the lock was not given back and will expire: {error}")
+
+    def _fence(self) -> None:
+        """Whoever held the lock before may be asleep, not dead: make every write it has prepared fail."""
+        target = self._target
+        self._api.fence("ConfigMap", target.journal, self._lock.token)
+        self._api.fence(target.router_kind, target.router_name, self._lock.token)
+        for slot in target.slots:
+            self._api.fence("Deployment", target.workload(slot), self._lock.token)
+
+    def _act(self, desired: Desired) -> Outcome:
+        """Decide again now that nobody else writes, and do it; after an unfinished rollout has been taken back, the
+        wish itself is next."""
+        while True:
+            observed = self._observe()
+            decision = plan.decide(observed, desired, self._target)
+            self._describe_subject(decision, desired, observed.journal)
+            if decision.kind in (plan.NOTHING, plan.REFUSE):
+                return self._without_acting(decision, desired)
+            self._recorder.event("planned", decision.reason)
+            journal = observed.journal
+            if decision.kind == plan.DEPLOY:
+                self._begin(journal, decision, desired)
+                return self._forward(journal)
+            if decision.kind == plan.RESUME:
+                return self._forward(journal) if _rollout(journal).phase != ROLLING_BACK else self._back(journal)
+            outcome = self._take_back(journal, "taken back on request", decision.steps, ABORTED)
+            if desired.state == "aborted" or outcome.failed:
+                return outcome
+
+    def _begin(self, journal: Journal, decision: plan.Decision, desired: Desired) -> None:
+        candidate = decision.candidate
+        if candidate is None:
+            raise ValueError("a decision to deploy has a candidate")
+        rollout = Rollout(
+            id=uuid.uuid4().hex[:8],
+            operation="rollback" if desired.state == "rolled_back" else "deploy",
+            strategy=desired.strategy,
+            candidate=candidate,
+            previous=decision.stable,
+            phase=RUNNING,
+            steps=decision.steps,
+            sides=[read_split(self._api.get_router() or {}, self._target)],
+            started=self._server_time(),
+            holder=self._lock.identity,
+        )
+        codec.begin(journal, rollout, decision.manifest)
+        self._store.save(journal)
+
+    def _forward(self, journal: Journal) -> Outcome:
+        rollout = _rollout(journal)
+        if rollout.phase != RUNNING:
+            rollout.phase = RUNNING
+        try:
+            self._run_steps(journal)
+        except (StepFailed, ApiError) as error:
+            step = rollout.steps[min(rollout.cursor, len(rollout.steps) - 1)]
+            self._recorder.event("failed", f"{step.name} {step.slot}: {error}")
+            if step.name in PAST_RETURN:
+                return self._halt(journal, str(error))
+            return self._take_back(journal, str(error), take_back(rollout, self._target), ROLLED_BACK)
+        except StepHalted as error:
+            return self._halt(journal, str(error))
+        codec.finish(journal, PASSED, self._server_time())
+        self._store.save(journal)
+        previous = (
+            f"; {rollout.previous.version} in slot {rollout.previous.slot} is retired" if rollout.previous else ""
+        )
+        message = f"{rollout.candidate.version} is live in slot {rollout.candidate.slot}{previous}."
+        self._recorder.event("completed", message)
+        return Outcome(PASSED, True, False, message, _plain(rollout.steps))
+
+    def _take_back(self, journal: Journal, reason: str, steps: list[Step], verdict: str) -> Outcome:
+        rollout = _rollout(journal)
+        self._recorder.event("rollback_started", reason)
+        codec.give_up(rollout, reason, steps)
+        self._store.save(journal)
+        return self._back(journal, verdict)
+
+    def _back(self, journal: Journal, verdict: str = ROLLED_BACK) -> Outcome:
+        rollout = _rollout(journal)
+        try:
+            self._run_steps(journal)
+        except (StepFailed, StepHalted, ApiError) as error:
+            return self._halt(journal, f"{rollout.reason}; taking it back then failed: {error}")
+        codec.finish(journal, verdict, self._server_time())
+        self._store.save(journal)
+        message = _taken_back(rollout, aborted=verdict == ABORTED)
+        self._recorder.event("rolled_back", message)
+        return Outcome(verdict, True, verdict != ABORTED, message, _plain(rollout.steps))
+
+    def _halt(self, journal: Journal, reason: str) -> Outcome:
+        rollout = _rollout(journal)
+        codec.halt(rollout, reason)
+        self._store.save(journal)
+        try:
+            now = describe(read_split(self._api.get_router() or {}, self._target))
+        except (RouterProblem, KeyError):
+            now = "unknown"
+        message = (
+            f"The rollout of {rollout.candidate.version} stopped half-way: {reason}. Traffic is {now}; both slots "
+            "were left as they are. Next: deal with the reason, then run the same again to go on, or state=aborted "
+            "to take it back."
+        )
+        self._recorder.event("failed", message)
+        return Outcome(FAILED, True, True, message, _plain(rollout.steps))
+
+    def _run_steps(self, journal: Journal) -> None:
+        """From the first step that is not done. The journal says what is about to happen before it does."""
+        rollout = _rollout(journal)
+        for step in rollout.steps[rollout.cursor :]:
+            self._lock.keep()
+            codec.enter(rollout, step, self._server_time())
+            self._store.save(journal)
+            self._recorder.event("step_started", f"{step.name} {step.slot}")
+            self._steps.run(step, rollout, journal)
+            codec.leave(rollout, step, self._server_time())
+            self._recorder.event("step_done", f"{step.name} {step.slot}")
+
+    def _server_time(self) -> str:
+        return isoformat(self._api.server_now())
+
+
+def summary(observed: Observed, target: Target) -> dict[str, Any]:
+    """The few facts that a diff shows."""
+    try:
+        split = read_split(observed.router, target) if observed.router else None
+    except RouterProblem:
+        split = None
+    stable = observed.journal.stable
+    return {
+        "version": stable.version if stable else None,
+        "stable_slot": stable.slot if stable else None,
+        "weights": split,
+        "replicas": {slot: (d["spec"].get("replicas", 1) if d else None) for slot, d in observed.deployments.items()},
+    }
+
+
+def _predicted(before: dict[str, Any], decision: plan.Decision) -> dict[str, Any]:
+    after = copy.deepcopy(before)
+    if decision.kind == plan.DEPLOY and decision.candidate:
+        candidate = decision.candidate
+        after.update(version=candidate.version, stable_slot=candidate.slot)
+        after["weights"] = {slot: 100 if slot == candidate.slot else 0 for slot in before["replicas"]}
+        after["replicas"] = {slot: candidate.replicas if slot == candidate.slot else 0 for slot in before["replicas"]}
+    return after
+
+
+def _taken_back(rollout: Rollout, aborted: bool) -> str:
+    """The outcome of a rollout that was taken back, in two sentences."""
+    if rollout.previous is None:
+        state = "There was no version before it"
+    else:
+        how = "serves all traffic again" if rollout.traffic_moved else "kept all traffic"
+        state = f"Slot {rollout.previous.slot} with {rollout.previous.version} {how}"
+    was = "aborted" if aborted else "refused"
+    return f"{rollout.candidate.version} was {was}: {rollout.reason}. {state}; slot {rollout.candidate.slot} is scaled away."
+
+
+def _rollout(journal: Journal) -> Rollout:
+    if journal.rollout is None:
+        raise ValueError("the journal holds no rollout")
+    return journal.rollout
+
+
+def _plain(steps: Iterable[Step]) -> list[dict[str, Any]]:
+    return [
+        {"name": s.name, "slot": s.slot, "status": s.status, "started": s.started, "finished": s.finished}
+        for s in steps
+    ]

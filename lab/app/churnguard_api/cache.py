@@ -1,0 +1,66 @@
+"""Redis: predictions are kept there for a while. Without it the application is slower, not wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+TIMEOUT_S = 0.5
+#: After a failure Redis is left alone for this long, so that requests do not all wait for it.
+PAUSE_S = 1.0
+_LOG = logging.getLogger("churnguard_api")
+
+
+class CacheUnavailable(Exception):
+    """Redis did not answer; the message says what happened."""
+
+
+class Cache:
+    """JSON documents under keys, each with a time to live."""
+
+    def __init__(self, url: str, ttl_s: int) -> None:
+        self._ttl_s = ttl_s
+        self._paused_until = 0.0
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 1),  # a kept connection may be from before a restart of Redis
+        )
+
+    def get(self, key: str) -> Any | None:
+        """The document under `key`; None when there is none, or no Redis."""
+        if time.monotonic() < self._paused_until:
+            return None
+        try:
+            text = self._client.get(key)
+        except redis.RedisError as error:
+            self._pause(error)
+            return None
+        return None if text is None else json.loads(text)
+
+    def put(self, key: str, document: Any) -> None:
+        """Keep a document; without Redis it is not kept."""
+        if time.monotonic() < self._paused_until:
+            return
+        try:
+            self._client.set(key, json.dumps(document), ex=self._ttl_s)
+        except redis.RedisError as error:
+            self._pause(error)
+
+    def check(self) -> None:
+        """Raises CacheUnavailable when Redis does not answer."""
+        try:
+            self._client.ping()
+        except redis.RedisError as error:
+            raise CacheUnavailable(str(error)) from error
+
+    def _pause(self, error: redis.RedisError) -> None:
+        self._paused_until = time.monotonic() + PAUSE_S
+        _LOG.warning("cache unavailable: %s", error)

@@ -1,0 +1,42 @@
+"""Logging: one JSON object a line on stdout, warnings and errors only."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+from typing import Any
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without a line end."""
+        moment = datetime.datetime.fromtimestamp(record.created, tz=datetime.UTC)
+        entry = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def settings() -> dict[str, Any]:
+    """The configuration for logging.config.dictConfig, of this application and of gunicorn."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter}},
+        "handlers": {
+            "stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"},
+        },
+        "root": {"level": "WARNING", "handlers": ["stdout"]},
+        "loggers": {
+            name: {"level": "WARNING", "handlers": ["stdout"], "propagate": False}
+            for name in ("gunicorn.error", "churnguard_api")
+        },
+    }

@@ -1,0 +1,172 @@
+"""The lab's parts: what each needs before it starts, where it listens, and how one sees that it is ready."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import socket
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Collection, Mapping
+
+import redis
+
+from churnguard_lab.settings import LOOPBACK, Settings
+
+PROBE_TIMEOUT_S = 3.0
+
+
+class NotReady(Exception):
+    """The part does not answer as it should yet; the message says what it answered."""
+
+
+Probe = Callable[[Settings], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One program under the supervisor."""
+
+    name: str
+    listens: tuple[str, ...]
+    probe: Probe
+    after: tuple[str, ...] = ()
+    ready_within_s: float = 60
+
+
+def startable(wanted: Collection[str], ready: Collection[str], started: Collection[str]) -> list[str]:
+    """Names of the wanted parts that can be started now: those whose prerequisites, as far as wanted, are ready."""
+    return [
+        part.name
+        for part in PARTS.values()
+        if part.name in wanted
+        and part.name not in started
+        and all(before in ready for before in part.after if before in wanted)
+    ]
+
+
+def listener_ports(settings: Settings, names: Collection[str]) -> dict[str, tuple[str, int]]:
+    """Listener name -> (part, port) of the named parts and of the supervisor itself."""
+    ports = {"supervisor": ("supervisor", settings.ports.supervisor)}
+    for part in PARTS.values():
+        if part.name in names:
+            ports |= {listener: (part.name, getattr(settings.ports, listener)) for listener in part.listens}
+    return ports
+
+
+def unknown(names: Collection[str]) -> list[str]:
+    """Those of `names` that are no part of the lab."""
+    return sorted(set(names) - set(PARTS))
+
+
+def _get(url: str, context: ssl.SSLContext | None = None) -> bytes:
+    """The body of a 200 answer; NotReady otherwise."""
+    try:
+        with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT_S, context=context) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        raise NotReady(f"{url} answered {error.code}: {error.read(300).decode(errors='replace')}") from error
+    except OSError as error:
+        raise NotReady(f"{url}: {getattr(error, 'reason', None) or error}") from error
+
+
+def _trust(settings: Settings, *, as_admin: bool) -> ssl.SSLContext:
+    folder = settings.state_dir / "pki"
+    try:
+        context = ssl.create_default_context(cafile=folder / "ca.crt")
+        if as_admin:
+            context.load_cert_chain(folder / "admin.crt", folder / "admin.key")
+    except OSError as error:
+        raise NotReady(f"cannot read the lab's certificates in {folder}: {error.strerror}") from error
+    return context
+
+
+def _etcd(settings: Settings) -> None:
+    body = _get(f"http://{LOOPBACK}:{settings.ports.etcd}/health")
+    if json.loads(body).get("health") not in (True, "true"):
+        raise NotReady(f"etcd says {body.decode(errors='replace')}")
+
+
+def _apiserver(settings: Settings) -> None:
+    _get(f"https://{LOOPBACK}:{settings.ports.kube_apiserver}/readyz", _trust(settings, as_admin=True))
+
+
+def _controller_manager(settings: Settings) -> None:
+    port = settings.ports.kube_controller_manager
+    _get(f"https://{LOOPBACK}:{port}/healthz", _trust(settings, as_admin=False))
+
+
+def _scheduler(settings: Settings) -> None:
+    port = settings.ports.kube_scheduler
+    _get(f"https://{LOOPBACK}:{port}/readyz", _trust(settings, as_admin=False))
+
+
+def _connects(port: int) -> None:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=PROBE_TIMEOUT_S).close()
+    except OSError as error:
+        raise NotReady(f"nothing listens on {LOOPBACK}:{port} ({error})") from error
+
+
+def _node(settings: Settings) -> None:
+    _connects(settings.ports.node_agent)
+    url = f"https://{LOOPBACK}:{settings.ports.kube_apiserver}/api/v1/nodes/{settings.node.name}"
+    node = json.loads(_get(url, _trust(settings, as_admin=True)))
+    conditions = {entry["type"]: entry["status"] for entry in node["status"].get("conditions", [])}
+    if conditions.get("Ready") != "True":
+        raise NotReady(f"node {settings.node.name} has the conditions {conditions}")
+
+
+def _gateway(settings: Settings) -> None:
+    for port in (settings.ports.gateway, settings.ports.gateway_admin):
+        _connects(port)
+
+
+def _prometheus(settings: Settings) -> None:
+    _get(f"http://{LOOPBACK}:{settings.ports.prometheus}/-/ready")
+
+
+def _postgresql(settings: Settings) -> None:
+    command = ["pg_isready", "-q", "-h", LOOPBACK, "-p", str(settings.ports.postgresql), "-t", "3"]
+    code = subprocess.run(command, check=False, timeout=10).returncode
+    if code:
+        raise NotReady({1: "PostgreSQL is starting up", 2: "PostgreSQL does not answer"}.get(code, f"exit {code}"))
+
+
+def _redis(settings: Settings) -> None:
+    client = redis.Redis(
+        LOOPBACK,
+        settings.ports.redis,
+        password=settings.secret("redis"),
+        socket_timeout=PROBE_TIMEOUT_S,
+        retry=None,
+    )
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        raise NotReady(f"Redis: {error}") from error
+    finally:
+        client.close()
+
+
+def _moto(settings: Settings) -> None:
+    _get(f"http://{LOOPBACK}:{settings.ports.moto}/moto-api/")
+
+
+PARTS: Mapping[str, Part] = {
+    part.name: part
+    for part in (
+        Part("etcd", ("etcd", "etcd_peer"), _etcd),
+        Part("kube-apiserver", ("kube_apiserver",), _apiserver, after=("etcd",), ready_within_s=90),
+        Part("kube-controller-manager", ("kube_controller_manager",), _controller_manager, ("kube-apiserver",)),
+        Part("kube-scheduler", ("kube_scheduler",), _scheduler, ("kube-apiserver",)),
+        Part("node", ("node_agent",), _node, ("kube-apiserver",)),
+        Part("gateway", ("gateway", "gateway_admin", "gateway_controller"), _gateway, ("kube-apiserver",)),
+        Part("prometheus", ("prometheus",), _prometheus),
+        Part("postgresql", ("postgresql",), _postgresql),
+        Part("redis", ("redis",), _redis),
+        Part("moto", ("moto",), _moto),
+    )
+}
