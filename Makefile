@@ -72,7 +72,7 @@ live: venv  ## Tests against the running lab (make lab-up first)
 
 .PHONY: molecule
 molecule: venv  ## The blue-green journey on the lab: check, converge, idempotence, verify
-	@molecule test --scenario-name blue_green
+	@molecule test --no-command-borders --scenario-name blue_green
 
 .PHONY: clean
 clean: lab-down  ## Stop the lab and remove its state, the caches and .venv (keeps reports/)

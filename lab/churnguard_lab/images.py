@@ -135,7 +135,12 @@ def document(reference: str, kind: str, wrong: faults.Faults, command: tuple[str
         ],
         "testserver": ["{python}", "-m", "churnguard_lab.testserver"],
     }
-    env = {"PYTHONPATH": _PYTHONPATH, "APP_VERSION": tag, "CHURNGUARD_CONFIG_DIR": "{mount:config}"}
+    env = {
+        "PYTHONPATH": _PYTHONPATH,
+        "APP_VERSION": tag,
+        "CHURNGUARD_CONFIG_DIR": "{mount:config}",
+        "TMPDIR": "{mount:tmp}",
+    }
     if wrong.settings():
         env[faults.ENVIRONMENT] = wrong.to_json()
     return {"command": commands[kind], "env": env}
@@ -176,17 +181,10 @@ def remove(state_dir: Path, reference: str) -> bool:
     return True
 
 
-def list_images(state_dir: Path) -> list[Image]:
-    """All images, by name. A file that is not an image is left out."""
+def references(state_dir: Path) -> list[str]:
+    """The names of all images."""
     root = state_dir / "images"
-    found = []
-    for path in sorted(root.glob("**/*.json")):
-        reference = f"{path.parent.relative_to(root)}:{path.stem}"
-        try:
-            found.append(load(state_dir, reference))
-        except ImageError:
-            continue
-    return found
+    return [f"{path.parent.relative_to(root)}:{path.stem}" for path in sorted(root.glob("**/*.json"))]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -216,8 +214,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         state_dir = settings.load(options.config).state_dir
         if options.action == "list":
-            for image in list_images(state_dir):
-                print(f"{image.reference}\t{image.env.get(faults.ENVIRONMENT, '')}")
+            for reference in references(state_dir):
+                print(f"{reference}\t{load(state_dir, reference).env.get(faults.ENVIRONMENT, '')}")
         elif options.action == "remove":
             removed = remove(state_dir, options.reference)
             print(f"{'removed' if removed else 'absent'} {options.reference}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import socket
 import ssl
 import subprocess
 import urllib.error
@@ -103,15 +102,8 @@ def _scheduler(settings: Settings) -> None:
     _get(f"https://{LOOPBACK}:{port}/readyz", _trust(settings, as_admin=False))
 
 
-def _connects(port: int) -> None:
-    try:
-        socket.create_connection((LOOPBACK, port), timeout=PROBE_TIMEOUT_S).close()
-    except OSError as error:
-        raise NotReady(f"nothing listens on {LOOPBACK}:{port} ({error})") from error
-
-
 def _node(settings: Settings) -> None:
-    _connects(settings.ports.node_agent)
+    _get(f"http://{LOOPBACK}:{settings.ports.node_agent}/healthz")
     url = f"https://{LOOPBACK}:{settings.ports.kube_apiserver}/api/v1/nodes/{settings.node.name}"
     node = json.loads(_get(url, _trust(settings, as_admin=True)))
     conditions = {entry["type"]: entry["status"] for entry in node["status"].get("conditions", [])}
@@ -120,8 +112,7 @@ def _node(settings: Settings) -> None:
 
 
 def _gateway(settings: Settings) -> None:
-    for port in (settings.ports.gateway, settings.ports.gateway_admin):
-        _connects(port)
+    _get(f"http://{LOOPBACK}:{settings.ports.gateway_controller}/healthz")
 
 
 def _prometheus(settings: Settings) -> None:

@@ -14,6 +14,7 @@ import argparse
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -33,8 +34,12 @@ POLL_S = 0.1
 LOG_LINES = 15
 #: What the parts see of the caller's environment: the lab must not depend on who brought it up.
 KEPT_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+#: Folders under the state directory that the parts write into and do not make themselves.
+WORK_FOLDERS = ("run", "log", "data/redis")
 GONE_STATES = ("FATAL", "EXITED", "UNKNOWN")
+STOPPED_STATES = ("STOPPED", *GONE_STATES)
 RUNNING_STATES = ("STARTING", "RUNNING", "BACKOFF")
+_ERROR = re.compile(r"\b(error|fatal|panic)", re.IGNORECASE)
 
 
 class LabError(Exception):
@@ -71,6 +76,8 @@ class Supervisor:
 
     def launch(self) -> None:
         """Start the supervisor itself. Raises LabError when it does not answer in time."""
+        for folder in WORK_FOLDERS:
+            (self._settings.state_dir / folder).mkdir(parents=True, exist_ok=True)
         configuration = self._settings.state_dir / "etc" / "supervisord.conf"
         environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
         environment[lab_settings.MARKER_ENVIRONMENT] = str(self._settings.state_dir)
@@ -98,12 +105,22 @@ class Supervisor:
     def take_configuration(self) -> list[str]:
         """Make the supervisor use its configuration as it is on disk; returns the programs that were changed by it."""
         added, changed, removed = self._rpc.reloadConfig()[0]
+        self._stop([*changed, *removed])
         for name in [*changed, *removed]:
-            self._rpc.stopProcessGroup(name)
             self._rpc.removeProcessGroup(name)
         for name in [*added, *changed]:
             self._rpc.addProcessGroup(name)
         return [*added, *changed, *removed]
+
+    def _stop(self, names: Collection[str]) -> None:
+        """End programs, all at once. Raises LabError when one does not end in time."""
+        for name in names:
+            self._rpc.stopProcessGroup(name, False)
+        give_up = time.monotonic() + STOP_TIMEOUT_S
+        while left := [name for name in names if self.states()[name]["statename"] not in STOPPED_STATES]:
+            if time.monotonic() > give_up:
+                raise LabError(f"these parts do not end within {STOP_TIMEOUT_S:.0f} s: {', '.join(left)}")
+            time.sleep(POLL_S)
 
     def start(self, name: str) -> None:
         """Start one program, without waiting for it."""
@@ -113,13 +130,25 @@ class Supervisor:
             raise LabError(f"{name} cannot be started: {fault.faultString}") from fault
 
 
-def tail(path: Path, lines: int = LOG_LINES) -> str:
-    """The last lines of a log, indented; says so when there are none."""
+def telling(lines: Sequence[str], count: int = LOG_LINES) -> list[str]:
+    """The end of a log, preceded by the last line that speaks of an error when the end itself has none.
+
+    A program that is called wrongly says so first and then prints its whole usage.
+    """
+    end = list(lines[-count:])
+    errors = [line for line in lines if _ERROR.search(line)]
+    if errors and not any(_ERROR.search(line) for line in end):
+        return [errors[-1], "...", *end]
+    return end
+
+
+def tail(path: Path) -> str:
+    """The telling end of a log, indented; says so when there is none."""
     try:
-        content = path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-1000:]
     except OSError as error:
         return f"  (no log {path}: {error.strerror})"
-    return "\n".join(f"  {line}" for line in content) if content else f"  ({path} is empty)"
+    return "\n".join(f"  {line}" for line in telling(lines)) if lines else f"  ({path} is empty)"
 
 
 def check(settings: lab_settings.Settings, names: Collection[str]) -> None:

@@ -38,7 +38,7 @@ def route(path: str) -> str:
         return path
     parts = path.strip("/").split("/")
     if len(parts) == 5 and parts[:3] == ["api", "v1", "customers"] and parts[4] == "prediction":
-        return "/api/v1/customers/<id>/prediction" if parts[3].isdigit() else "unmatched"
+        return "/api/v1/customers/<int:customer_id>/prediction" if parts[3].isdigit() else "unmatched"
     return "unmatched"
 
 
@@ -117,7 +117,8 @@ class Application:
         """Status, document and extra headers of one request."""
         name = route(path)
         if name.startswith("/api/"):
-            time.sleep(self.faults.latency_s)
+            if self.faults.latency_s:
+                time.sleep(self.faults.latency_s)
             if self.faults.injects_error():
                 return 500, {"error": "injected error"}, {"X-ChurnGuard-Injected": "error"}
         if name == "/ready":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ GATEWAY_GROUP = "gateway.networking.k8s.io"
 CONTROLLER_NAME = "churnguard.ops/lab-gateway"
 
 Object = Mapping[str, Any]
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 #: Namespace (empty for cluster-wide objects) and name.
 Key = tuple[str, str]
 
@@ -268,14 +270,9 @@ def _unsupported(rules: Iterable[Object]) -> Iterable[str]:
             if reference.get("filters"):
                 yield f"rules[{index}].backendRefs[{number}].filters"
         for number, match in enumerate(rule.get("matches") or ()):
-            for text in _texts(match):
-                if not text.isprintable() or not text.isascii():
-                    yield f"rules[{index}].matches[{number}]: {text!r} (printable ASCII only)"
-
-
-def _texts(match: Object) -> Iterable[str]:
-    yield (match.get("path") or {}).get("value", "/")
-    for field in ("headers", "queryParams"):
-        for entry in match.get(field) or ():
-            yield entry["name"]
-            yield entry["value"]
+            for condition in _parse_match(match):
+                # They become words of HAProxy's configuration.
+                if not (condition.value.isprintable() and condition.value.isascii()):
+                    yield f"rules[{index}].matches[{number}]: value {condition.value!r} (printable ASCII only)"
+                if condition.name and not _PLAIN_NAME.fullmatch(condition.name):
+                    yield f"rules[{index}].matches[{number}]: name {condition.name!r} (letters, digits, _ . -)"

@@ -141,9 +141,7 @@ def precedence(rules: Sequence[Rule]) -> list[Line]:
 
 def _rank(conditions: Sequence[Condition]) -> tuple[int, int, int, int, int]:
     path = next(condition for condition in conditions if condition.kind == "path")
-    count = {
-        kind: sum(condition.kind == kind for condition in conditions) for kind in ("method", "header", "query")
-    }
+    count = {kind: sum(condition.kind == kind for condition in conditions) for kind in ("method", "header", "query")}
     order = {"Exact": 0, "RegularExpression": 1, "PathPrefix": 2}
     return order[path.match], -len(path.value), -count["method"], -count["header"], -count["query"]
 

@@ -108,9 +108,9 @@ def commands(desired: Desired, actual: Actual) -> list[str]:
     weight point to a pool that is not filled yet or is emptied already.
     """
     weights = [
-        f"set map {MAP_FILE} {key} {split}"
+        f"{'set' if key in actual.weights else 'add'} map {MAP_FILE} {key} {split}"
         for key, split in sorted(desired.weights.items())
-        if key in actual.weights and actual.weights[key] != split
+        if actual.weights.get(key) != split
     ]
     starting: list[str] = []
     stopping: list[str] = []

@@ -21,7 +21,7 @@ from churnguard_lab.node.stopping import HOOK, KILL, TERM, Stop, plan_stop
 PULL_ERROR_SHOWN_S = 1.0
 CONFIG_RETRY_S = 2.0
 START_ERROR_EXIT_CODE = 128
-_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff")
+PULL_ERROR, PULL_BACKOFF = "ErrImagePull", "ImagePullBackOff"
 
 
 class StartRefused(Exception):
@@ -110,7 +110,10 @@ class Container:
     def due(self, now: float, may_start: bool) -> float | None:
         """When `step` is needed next (unix seconds), as far as time alone decides; None: only on an event."""
         if self.running is None:
-            return max(self.retry_at, now) if may_start and not self.over else None
+            if not may_start or self.over:
+                return None
+            shown = self.record.state.reason == PULL_ERROR
+            return max(now, min(self.retry_at, self.shown_until) if shown else self.retry_at)
         if self.stop is not None:
             return self.stop.due()
         times = [
@@ -168,8 +171,8 @@ class Container:
 
     def _try_start(self, now: float) -> None:
         state, record = self.record.state, self.record
-        if state.reason == "ErrImagePull" and state.phase == WAITING and now >= self.shown_until:
-            self._wait_for("ImagePullBackOff", f'Back-off pulling image "{self.spec["image"]}": {state.message}')
+        if state.reason == PULL_ERROR and now >= self.shown_until:
+            self._wait_for(PULL_BACKOFF, f'Back-off pulling image "{self.spec["image"]}": {state.message}')
         if now < self.retry_at:
             return
         if record.failed_at is not None:
@@ -210,10 +213,10 @@ class Container:
         state.reason = state.message = ""
         self.stop, self.launch = None, launch
         self.host.event("Normal", "Pulled", f'Container image "{self.spec["image"]}" already present', self.name)
-        record.log_offset = logs.rotate(launch.log)
         try:
+            record.log_offset = logs.rotate(launch.log)
             self.running = process.start(launch.arguments, launch.environment, launch.folder, launch.log)
-        except process.StartError as error:
+        except (process.StartError, OSError) as error:
             self.host.event("Warning", "Failed", f"Error: {error}", self.name)
             self._record_end(now, START_ERROR_EXIT_CODE, "StartError", str(error))
             return

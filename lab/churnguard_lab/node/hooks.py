@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from churnguard_lab.node.probes import Check, ExecCheck, HttpCheck, TcpCheck
 
 _OUTPUT_BYTES = 512
+_KILL_S = 1.0
 
 
 def perform(check: Check, timeout: float, environment: Mapping[str, str], folder: Path) -> tuple[bool, str]:
@@ -64,8 +66,11 @@ def _exec(check: ExecCheck, timeout: float, environment: Mapping[str, str], fold
     try:
         output, _errors = child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        # Something that left the process group may hold the pipe open: it is not waited for.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.communicate(timeout=_KILL_S)
         return False, f"command {list(check.command)} timed out after {timeout:g}s"
     if child.returncode == 0:
         return True, ""

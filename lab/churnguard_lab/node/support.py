@@ -14,6 +14,8 @@ def unsupported(pod: Mapping[str, Any]) -> list[str]:
     """One sentence for each thing in the pod's spec that the lab's node cannot do; empty when it can do all."""
     spec = pod["spec"]
     found = list(_volumes(pod))
+    if spec.get("activeDeadlineSeconds") is not None:
+        found.append("the lab's node does not enforce activeDeadlineSeconds")
     for container in spec.get("initContainers") or ():
         if container.get("restartPolicy") == "Always":
             found.append(f'init container "{container["name"]}": the lab\'s node has no sidecar containers')
@@ -33,6 +35,8 @@ def _container(container: Mapping[str, Any]) -> Iterator[str]:
     lifecycle = container.get("lifecycle") or {}
     if lifecycle.get("postStart"):
         yield "the lab's node does not run postStart hooks"
+    if lifecycle.get("stopSignal"):
+        yield "the lab's node always sends SIGTERM, not a stopSignal"
     checks = [container.get(f"{kind}Probe") for kind in probes.KINDS]
     hook = lifecycle.get("preStop")
     if hook and "sleep" not in hook:

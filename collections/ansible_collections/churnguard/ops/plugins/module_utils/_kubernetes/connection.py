@@ -25,6 +25,7 @@ from .objects import Ref
 try:
     import kubernetes
     import urllib3
+    import yaml
 except ImportError:
     HAS_KUBERNETES = False
     KUBERNETES_IMPORT_ERROR: str | None = traceback.format_exc()
@@ -53,7 +54,7 @@ def client_configuration(params: dict[str, Any]) -> Any:
             )
         else:
             _load_default(configuration)
-    except (kubernetes.config.ConfigException, OSError, ValueError) as error:
+    except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
         raise OperationError(
             "find the cluster",
             f"{error}.",
@@ -154,15 +155,20 @@ class Connection:
             return status, None
         if status >= 400:
             raise error_from_response(verb, ref, status, payload)
-        return status, json.loads(payload)
+        try:
+            return status, json.loads(payload)
+        except ValueError as error:
+            raise error_from_response(verb, ref, status, payload) from error
 
     def _request(
         self, method: str, path: str, query: dict[str, str] | None, body: Any, content_type: str
     ) -> tuple[int, bytes]:
         headers = {"Accept": _JSON, "User-Agent": "churnguard.ops"}
-        token = self._configuration.auth_settings().get("BearerToken")
+        # Not auth_settings(): release 36.0.0 of the library looks under one name for what its loaders keep under the
+        # other, and would send every token-authenticated request anonymously.
+        token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         if token:
-            headers["Authorization"] = token["value"]
+            headers["Authorization"] = token
         if content_type:
             headers["Content-Type"] = content_type
         response = self._rest.pool_manager.request(
@@ -173,10 +179,19 @@ class Connection:
             timeout=urllib3.Timeout(connect=5.0, read=30.0),
             retries=False,
         )
-        date = email.utils.parsedate_to_datetime(response.headers["Date"]) if "Date" in response.headers else None
+        date = _date(response.headers.get("Date", ""))
         if date is not None:
             self._server_offset = date - self._clock.now()
         return response.status, response.data
+
+
+def _date(text: str) -> datetime | None:
+    """A Date header; None if it is absent, or a proxy has made it unreadable."""
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else None
 
 
 def _write() -> dict[str, str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 
@@ -28,9 +29,12 @@ def query_scalar(url: str, expression: str, timeout: float = 5.0) -> float | Non
             answer = json.load(response)
     except HTTPError as error:
         raise QueryError(f"{error.code}: {error.read()[:200].decode(errors='replace')}") from error
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, HTTPException, OSError, ValueError) as error:
         raise QueryError(str(error)) from error
-    result = answer["data"]["result"]
-    if len(result) > 1:
-        raise QueryError(f"{len(result)} series where one was expected: {expression}")
-    return float(result[0]["value"][1]) if result else None
+    try:
+        result = answer["data"]["result"]
+        if len(result) > 1:
+            raise QueryError(f"{len(result)} series where one was expected: {expression}")
+        return float(result[0]["value"][1]) if result else None
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise QueryError(f"this is no answer of Prometheus: {str(answer)[:200]}") from error

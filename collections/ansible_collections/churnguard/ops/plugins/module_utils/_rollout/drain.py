@@ -70,4 +70,6 @@ class Silence:
             return f"{activity.in_flight:.0f} requests still in flight"
         if before is not None and served > before:
             return f"it served {served - before:.0f} more requests"
+        if before is not None and served < before:
+            return "its counters went back, so a pod has restarted or gone; what that one served is not known"
         return ""

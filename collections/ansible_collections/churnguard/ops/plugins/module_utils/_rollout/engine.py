@@ -128,24 +128,31 @@ class Engine:
     def _act(self, desired: Desired) -> Outcome:
         """Decide again now that nobody else writes, and do it; after an unfinished rollout has been taken back, the
         wish itself is next."""
+        changed = False
         while True:
             observed = self._observe()
             decision = plan.decide(observed, desired, self._target)
             self._describe_subject(decision, desired, observed.journal)
             if decision.kind in (plan.NOTHING, plan.REFUSE):
-                return self._without_acting(decision, desired)
+                outcome = self._without_acting(decision, desired)
+                outcome.changed = changed
+                return outcome
             self._recorder.event("planned", decision.reason)
             journal = observed.journal
             if decision.kind == plan.DEPLOY:
-                self._begin(journal, decision, desired)
+                self._begin(observed, decision, desired)
                 return self._forward(journal)
-            if decision.kind == plan.RESUME:
-                return self._forward(journal) if _rollout(journal).phase != ROLLING_BACK else self._back(journal)
-            outcome = self._take_back(journal, "taken back on request", decision.steps, ABORTED)
+            if decision.kind == plan.TAKE_BACK:
+                outcome = self._take_back(journal, "taken back on request", decision.steps, ABORTED)
+            elif _rollout(journal).phase == ROLLING_BACK:
+                outcome = self._back(journal, ABORTED if plan.wants_back(desired) else ROLLED_BACK)
+            else:
+                return self._forward(journal)
+            changed = True
             if desired.state == "aborted" or outcome.failed:
                 return outcome
 
-    def _begin(self, journal: Journal, decision: plan.Decision, desired: Desired) -> None:
+    def _begin(self, observed: Observed, decision: plan.Decision, desired: Desired) -> None:
         candidate = decision.candidate
         if candidate is None:
             raise ValueError("a decision to deploy has a candidate")
@@ -157,17 +164,17 @@ class Engine:
             previous=decision.stable,
             phase=RUNNING,
             steps=decision.steps,
-            sides=[read_split(self._api.get_router() or {}, self._target)],
+            sides=[read_split(observed.router or {}, self._target)],
             started=self._server_time(),
             holder=self._lock.identity,
         )
-        codec.begin(journal, rollout, decision.manifest)
-        self._store.save(journal)
+        codec.begin(observed.journal, rollout, decision.manifest)
+        self._store.save(observed.journal)
 
     def _forward(self, journal: Journal) -> Outcome:
         rollout = _rollout(journal)
         if rollout.phase != RUNNING:
-            rollout.phase = RUNNING
+            rollout.phase, rollout.reason = RUNNING, ""
         try:
             self._run_steps(journal)
         except (StepFailed, ApiError) as error:
@@ -194,7 +201,7 @@ class Engine:
         self._store.save(journal)
         return self._back(journal, verdict)
 
-    def _back(self, journal: Journal, verdict: str = ROLLED_BACK) -> Outcome:
+    def _back(self, journal: Journal, verdict: str) -> Outcome:
         rollout = _rollout(journal)
         try:
             self._run_steps(journal)
@@ -271,7 +278,8 @@ def _taken_back(rollout: Rollout, aborted: bool) -> str:
         how = "serves all traffic again" if rollout.traffic_moved else "kept all traffic"
         state = f"Slot {rollout.previous.slot} with {rollout.previous.version} {how}"
     was = "aborted" if aborted else "refused"
-    return f"{rollout.candidate.version} was {was}: {rollout.reason}. {state}; slot {rollout.candidate.slot} is scaled away."
+    end = f"slot {rollout.candidate.slot} is scaled away."
+    return f"{rollout.candidate.version} was {was}: {rollout.reason}. {state}; {end}"
 
 
 def _rollout(journal: Journal) -> Rollout:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .manifest import slot_selector
-from .model import ANNOTATION_HASH, ROLLING_BACK, Desired, Observed, Release, Rollout, Step, Target
+from .model import ANNOTATION_HASH, HTTP_ROUTE, ROLLING_BACK, Desired, Observed, Release, Rollout, Step, Target
 from .routing import RouterProblem, changed_by, describe, read_split
 from .strategies import STRATEGIES, take_back
 
@@ -50,7 +50,11 @@ def decide(observed: Observed, desired: Desired, target: Target) -> Decision:
         return problem
     if desired.state == "rolled_back":
         return _to_previous(observed, stable, desired, target)
-    if stable is not None and stable.content_hash == desired.content_hash:
+    if (
+        stable is not None
+        and stable.content_hash == desired.content_hash
+        and _live_replicas(observed.deployments[stable.slot])
+    ):
         return Decision(NOTHING, f"{desired.version} is already live in slot {stable.slot}", stable=stable)
     return _deploy(observed, stable, desired, target, desired.version, desired.content_hash, desired.deployment)
 
@@ -125,8 +129,8 @@ def confirmed_stable(
 
 
 def _router_writer(router: dict[str, Any], target: Target) -> str:
-    path = ("spec", "rules") if target.router_kind == "HTTPRoute" else ("spec", "selector", "slot")
-    return changed_by(router, *path)
+    # Both are atomic to the API server: it names no owner for anything inside them.
+    return changed_by(router, "spec", "rules" if target.router_kind == HTTP_ROUTE else "selector")
 
 
 def _live_replicas(deployment: dict[str, Any] | None) -> int:
@@ -157,21 +161,28 @@ def _unfinished(
             f"{what} did not end, and {foreign}",
             "put the weights to one side of the step that rollout_info shows, then run again.",
         )
-    if rollout.phase == ROLLING_BACK:
-        return Decision(RESUME, f"{what} was being taken back; finishing that", steps=rollout.steps)
-    if desired.state == "aborted" or desired.on_unfinished == "abort":
+    if rollout.phase == ROLLING_BACK and (wants_back(desired) or desired.on_unfinished == "resume"):
+        left = rollout.steps[rollout.cursor :]
+        return Decision(RESUME, f"{what} was being taken back; finishing that", steps=left)
+    if wants_back(desired):
         return Decision(TAKE_BACK, f"{what} did not end; taking it back", steps=take_back(rollout, target))
     same = desired.state == "present" and rollout.candidate.content_hash == desired.content_hash
     if desired.state == "rolled_back" and rollout.operation == "rollback":
         same = True
     if desired.on_unfinished == "resume" and same:
-        return Decision(RESUME, f"{what} did not end; going on from step {rollout.cursor + 1}", steps=rollout.steps)
+        left = rollout.steps[rollout.cursor :]
+        return Decision(RESUME, f"{what} did not end; going on from step {rollout.cursor + 1}", steps=left)
     return Decision(
         REFUSE,
         f"{what} did not end",
         f"run version {rollout.candidate.version} again to finish it, take it back with state=aborted "
         "(playbooks/rollback.yml), or set on_unfinished=abort to take it back and go on.",
     )
+
+
+def wants_back(desired: Desired) -> bool:
+    """Whether an unfinished rollout is to be taken back whatever it was."""
+    return desired.state == "aborted" or desired.on_unfinished == "abort"
 
 
 def foreign_split(rollout: Rollout, split: dict[str, int], target: Target, router: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 
@@ -63,15 +64,24 @@ def fetch(endpoint: Endpoint, path: str, slot: str = "", method: str = "GET") ->
         )
     except HTTPError as error:
         response = error
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, HTTPException, OSError, ValueError) as error:
         return Reply(0, {}, "", str(error))
-    with response:
-        body = response.read(65536).decode(errors="replace")
-        return Reply(response.status, {key.lower(): value for key, value in response.headers.items()}, body)
+    try:
+        with response:
+            body = response.read(65536).decode(errors="replace")
+    except (HTTPException, OSError) as error:
+        return Reply(0, {}, "", f"broke off: {error}")
+    return Reply(response.status, {key.lower(): value for key, value in response.headers.items()}, body)
 
 
 def wrong_origin(reply: Reply, release: Release, endpoint: Endpoint) -> str:
-    """Empty if C(reply) came from C(release); else what it shows instead."""
+    """Empty if C(reply) came from C(release) and is no server error; else what it shows instead."""
+    problem = other_origin(reply, release, endpoint)
+    return problem or (f"answered {reply.status}" if reply.failed else "")
+
+
+def other_origin(reply: Reply, release: Release, endpoint: Endpoint) -> str:
+    """As wrong_origin, but any answer of C(release) will do, be it an error."""
     if reply.status == 0:
         return f"no answer ({reply.error})"
     version = reply.headers.get(endpoint.version_header.lower())
@@ -82,8 +92,6 @@ def wrong_origin(reply: Reply, release: Release, endpoint: Endpoint) -> str:
         return f"answered by {version}"
     if slot is not None and slot != release.slot:
         return f"answered by slot {slot}"
-    if reply.failed:
-        return f"answered {reply.status}"
     return ""
 
 

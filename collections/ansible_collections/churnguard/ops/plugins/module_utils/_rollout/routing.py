@@ -26,14 +26,21 @@ def read_split(router: dict[str, Any], target: Target) -> dict[str, int]:
         if selected not in target.slots:
             raise RouterProblem(
                 f"Service {target.namespace}/{target.router_name} selects unknown slot '{selected}'"
-                f"{changed_by(router, 'spec', 'selector', 'slot')}; known are {' and '.join(target.slots)}"
+                f"{changed_by(router, 'spec', 'selector')}; known are {' and '.join(target.slots)}"
             )
         return {slot: 100 if slot == selected else 0 for slot in target.slots}
     references = router["spec"]["rules"][weighted_rule(router, target)]["backendRefs"]
     by_name = {ref["name"]: int(ref.get("weight", 1)) for ref in references}
     total = sum(by_name.values())
     weights = {slot: by_name.get(target.workload(slot), 0) for slot in target.slots}
-    return {slot: round(100 * weight / total) if total else 0 for slot, weight in weights.items()}
+    return {slot: _percent(weight, total) for slot, weight in weights.items()}
+
+
+def _percent(weight: int, total: int) -> int:
+    """Rounded, but 0 and 100 only when they are exact: a slot with one request in a thousand has traffic."""
+    if weight in (0, total):
+        return 100 if weight else 0
+    return min(max(round(100 * weight / total), 1), 99)
 
 
 def weighted_rule(router: dict[str, Any], target: Target) -> int:

@@ -19,7 +19,7 @@ from .api import RolloutApi
 from .drain import Activity, Silence, activity_queries
 from .lock import Lock
 from .manifest import merge_onto_live, slot_deployment
-from .model import ANNOTATION_HASH, Journal, Release, Rollout, Step, Target
+from .model import ANNOTATION_HASH, ROLLING_BACK, Journal, Release, Rollout, Step, Target
 from .plan import foreign_split
 from .routing import RouterProblem, describe, read_split, route_applied, split_patch
 from .settings import Settings
@@ -112,6 +112,11 @@ class Steps:
         moment = parse_time(since) if since else None
         return deployment_finding(self._api.get_deployment(slot), self._api.list_pods(slot), moment)
 
+    def _settled(self, slot: str) -> Finding:
+        """Whether C(slot) is wholly ready, with time for pods that an autoscaler or a node change has just begun."""
+        limit = self._settings.confirm_timeout
+        return wait_until(lambda: self._slot_finding(slot), self._clock, limit, self._settings.interval, self._tick)[0]
+
     def _ready(self, step: Step, rollout: Rollout, journal: Journal) -> None:
         limit = self._settings.ready_timeout
         # Measured from the start step: a condition from before it belongs to what the slot ran earlier.
@@ -139,7 +144,7 @@ class Steps:
             for _repeat in range(max(release.replicas, 1)):
                 self._lock.keep()
                 reply = probe.fetch(endpoint, test["path"], step.slot, test["method"])
-                problem = probe.smoke_failure(test, reply) or probe.wrong_origin(reply, release, endpoint)
+                problem = probe.smoke_failure(test, reply) or probe.other_origin(reply, release, endpoint)
                 if problem:
                     self._recorder.measure("smoke_tests", len(tests), "tests", verdict=VERDICT_FAILED, reason=problem)
                     raise StepFailed(f"smoke test '{test['name']}' of slot {step.slot} ({test['path']}): {problem}")
@@ -184,7 +189,7 @@ class Steps:
         split = self._split()
         if split[retiring] != 0 or split[serving] != 100:
             raise StepHalted(f"slot {retiring} is not scaled away, because traffic is {describe(split)}")
-        finding = self._slot_finding(serving) if must_be_ready else Finding(DONE, "")
+        finding = self._settled(serving) if must_be_ready else Finding(DONE, "")
         if not finding.done:
             raise StepHalted(f"slot {retiring} is kept, because slot {serving} is not wholly ready: {finding.detail}")
 
@@ -296,7 +301,7 @@ class Steps:
         interval = max(self._settings.interval, 1.0)
         finding, waited = wait_until(look, self._clock, seconds, interval, tell)
         if not finding.failed:
-            finding = self._slot_finding(step.slot)
+            finding = self._settled(step.slot)
         if not finding.done:
             raise StepFailed(f"slot {step.slot} did not stay well ({waited:.0f} s after the switch): {finding.detail}")
         self._recorder.measure("bake_s", waited, "s", verdict=PASSED, reason=worst and f"single bad probe: {worst}")
@@ -322,16 +327,33 @@ class Steps:
         limit = self._settings.drain_timeout
         finding, waited = wait_until(look, self._clock, limit, self._settings.interval, self._tick)
         if not finding.done:
-            raise StepHalted(f"slot {step.slot} has not fallen silent within {limit:.0f} s: {finding.detail}")
-        how = "its own counters" if url else "probes alone; no prometheus_url, so requests in flight were not read"
+            self._not_silent(step, rollout, waited, finding)
+            return
+        how = self._silence_shown_by()
         self._recorder.measure("drain_s", waited, "s", limit, "" if url else NOT_CHECKED, f"by {how}")
         self._recorder.event("drained", f"slot {step.slot} {finding.detail}, by {how}")
+
+    def _not_silent(self, step: Step, rollout: Rollout, waited: float, finding: Finding) -> None:
+        """Forward, stop with both slots running. When taking back, go on: the slot is bad, traffic is elsewhere, and
+        one whose pods crash may never show metrics again; its pods still get their grace period."""
+        limit = self._settings.drain_timeout
+        text = f"slot {step.slot} has not fallen silent within {limit:.0f} s: {finding.detail}"
+        if rollout.phase != ROLLING_BACK:
+            raise StepHalted(text)
+        self._recorder.measure("drain_s", waited, "s", limit, VERDICT_FAILED, text)
+
+    def _silence_shown_by(self) -> str:
+        if self._settings.prometheus_url:
+            return "its own counters"
+        if self._settings.endpoint:
+            return "probes alone; no prometheus_url, so requests in flight were not read"
+        return "waiting alone; there is neither an endpoint nor a prometheus_url to ask"
 
     def _answers(self, release: Release) -> bool:
         endpoint = self._settings.endpoint
         if endpoint is None:
             return False
-        return not probe.wrong_origin(probe.fetch(endpoint, endpoint.path), release, endpoint)
+        return not probe.other_origin(probe.fetch(endpoint, endpoint.path), release, endpoint)
 
     def _activity(self, slot: str) -> Activity | None:
         queries = activity_queries(self._target.namespace, self._target.name, slot)

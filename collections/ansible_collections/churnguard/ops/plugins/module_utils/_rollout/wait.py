@@ -29,6 +29,8 @@ _HOPELESS = frozenset(
     }
 )
 
+_ENDED = frozenset({"Succeeded", "Failed"})
+
 
 def deployment_finding(
     deployment: dict[str, Any] | None, pods: list[dict[str, Any]], since: datetime | None = None
@@ -46,11 +48,15 @@ def deployment_finding(
     wanted = spec.get("replicas", 1)
     if spec.get("paused"):
         return Finding(FAILED, f"Deployment {name} is paused, so it will not bring up the new pods")
+    if wanted == 0:
+        return Finding(FAILED, f"Deployment {name} is scaled to 0")
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
         return Finding(PENDING, f"0/{wanted} ready, the deployment controller has not seen the change yet")
-    hopeless = _hopeless_condition(name, status, since) or _hopeless_pod(_current(deployment, pods))
+    current = _current(deployment, pods)
+    waiting = _waiting_reason(current)
+    hopeless = _hopeless_pod(current) or _hopeless_condition(name, status, since)
     if hopeless:
-        return Finding(FAILED, hopeless)
+        return Finding(FAILED, hopeless.rstrip(".") + (f"; {waiting}" if waiting and waiting not in hopeless else ""))
     updated = status.get("updatedReplicas", 0)
     total = status.get("replicas", 0)
     available = status.get("availableReplicas", 0)
@@ -61,16 +67,15 @@ def deployment_finding(
         detail += f", {updated} updated"
     if total > updated:
         detail += f", {total - updated} old pods still there"
-    reason = _waiting_reason(_current(deployment, pods))
-    return Finding(PENDING, detail + (f"; {reason}" if reason else ""))
+    return Finding(PENDING, detail + (f"; {waiting}" if waiting else ""))
 
 
 def gone_finding(pods: list[dict[str, Any]]) -> Finding:
-    """Whether every pod of a retired slot has ended."""
-    if not pods:
+    """Whether every pod of a retired slot has ended. Evicted pods have, although nobody deletes their objects."""
+    names = sorted(p["metadata"]["name"] for p in pods if (p.get("status") or {}).get("phase") not in _ENDED)
+    if not names:
         return Finding(DONE, "all pods have ended")
-    names = ", ".join(sorted(pod["metadata"]["name"] for pod in pods))
-    return Finding(PENDING, f"{len(pods)} still ending: {names}")
+    return Finding(PENDING, f"{len(names)} still ending: {', '.join(names)}")
 
 
 def _hopeless_condition(name: str, status: dict[str, Any], since: datetime | None) -> str:
@@ -127,7 +132,7 @@ def _waiting_reason(pods: list[dict[str, Any]]) -> str:
     for pod in pods:
         for condition in (pod.get("status") or {}).get("conditions") or []:
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return f"pod {pod['metadata']['name']} is {condition.get('reason')}: {condition.get('message')}"
+                return f"pod {pod['metadata']['name']} is {condition.get('reason')}: {condition.get('message')}".rstrip(".")
         for container in _container_statuses(pod):
             waiting = (container.get("state") or {}).get("waiting")
             if waiting:

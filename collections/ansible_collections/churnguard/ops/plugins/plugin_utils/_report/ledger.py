@@ -85,7 +85,7 @@ def expand(patterns: list[str]) -> list[str]:
 
 
 def peek(path: str) -> Ledger:
-    """Header and end of a ledger without reading what is between.
+    """Header and end of a ledger, as a rule without reading what is between.
 
     Raises OperationError when the file cannot be read or is not a ledger of a known format.
     """
@@ -102,9 +102,10 @@ def peek(path: str) -> Ledger:
         return Ledger(path, None, None, None, None, None)
     header = _header(path, first)
     ends = [entry.ended for entry in map(_read, tail) if isinstance(entry, Entry)]
-    return Ledger(
-        path, header["started"], max(ends, default=None), header.get("rate"), header.get("target"), header.get("host")
-    )
+    if not ends:
+        # Nothing readable near the end; there may be further up.
+        ends = [max((entry.ended for entry in entries(path, lambda *_problem: None)), default=None)]
+    return Ledger(path, header["started"], max(ends), header.get("rate"), header.get("target"), header.get("host"))
 
 
 def entries(path: str, on_problem: Callable[[str, int, str], None]) -> Iterator[Entry]:

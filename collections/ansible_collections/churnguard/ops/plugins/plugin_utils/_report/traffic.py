@@ -59,14 +59,11 @@ def measure(patterns: Sequence[str], intervals: Sequence[Interval]) -> Traffic:
     """
     ledgers = [peek(path) for path in expand(list(patterns))]
     traffic = Traffic(given=len(ledgers), windows=[Window(start, end) for start, end in intervals])
-    span = _span(ledgers, intervals)
-    if span is None:
-        traffic.ledgers = [_describe(ledger, 0, "no request in it") for ledger in ledgers]
-        return traffic
-    traffic.span = span
-    traffic.bins = Bins(*span, width=bin_width(span[1] - span[0]))
+    traffic.span = _span(ledgers, intervals)
+    if traffic.span:
+        traffic.bins = Bins(*traffic.span, width=bin_width(traffic.span[1] - traffic.span[0]))
     for ledger in ledgers:
-        _read(ledger, traffic, span)
+        traffic.ledgers.append(_read(ledger, traffic))
     return traffic
 
 
@@ -91,7 +88,7 @@ def merge(intervals: Sequence[Interval], within: Interval) -> list[Interval]:
 
 def _span(ledgers: Sequence[Ledger], intervals: Sequence[Interval]) -> Interval | None:
     """The stretch the report looks at: the operations with a margin, cut to where there is load at all."""
-    loads = [(ledger.started, ledger.last) for ledger in ledgers if ledger.started and ledger.last]
+    loads = [(one.started, one.last) for one in ledgers if one.started is not None and one.last is not None]
     if not loads:
         return None
     start, end = min(load[0] for load in loads), max(load[1] for load in loads)
@@ -102,13 +99,15 @@ def _span(ledgers: Sequence[Ledger], intervals: Sequence[Interval]) -> Interval 
     return (start, end) if end > start else None
 
 
-def _read(ledger: Ledger, traffic: Traffic, span: Interval) -> None:
-    if not ledger.started or not ledger.last:
-        traffic.ledgers.append(_describe(ledger, 0, "no request in it"))
-        return
-    if ledger.last < span[0] or ledger.started > span[1]:
-        traffic.ledgers.append(_describe(ledger, 0, "not from the time of the operations"))
-        return
+def _read(ledger: Ledger, traffic: Traffic) -> dict[str, Any]:
+    """Count the requests of a ledger, and tell what was done with it."""
+    span, bins = traffic.span, traffic.bins
+    if ledger.started is None or ledger.last is None:
+        for _entry in entries(ledger.path, traffic.problems.add):
+            pass
+        return _describe(ledger, 0, "no request in it")
+    if span is None or bins is None or ledger.last < span[0] or ledger.started > span[1]:
+        return _describe(ledger, 0, "not from the time of the operations")
     count, first, last = 0, ledger.started, ledger.started
     for entry in entries(ledger.path, traffic.problems.add):
         count += 1
@@ -116,7 +115,7 @@ def _read(ledger: Ledger, traffic: Traffic, span: Interval) -> None:
         first, last = min(first, entry.due), max(last, ended)
         if ended >= span[0] and entry.due <= span[1]:
             traffic.total.add(entry)
-            traffic.bins.add(entry)
+            bins.add(entry)
         else:
             traffic.outside.add(entry)
         for window in traffic.windows:
@@ -126,7 +125,7 @@ def _read(ledger: Ledger, traffic: Traffic, span: Interval) -> None:
         parts = merge([(first, last)], (window.start, window.end))
         window.covered = merge([*window.covered, *parts], (window.start, window.end))
         window.expected += sum(end - start for start, end in parts) * (ledger.rate or 0)
-    traffic.ledgers.append(_describe(ledger._replace(started=first, last=last), count, None))
+    return _describe(ledger._replace(started=first, last=last), count, None)
 
 
 def _describe(ledger: Ledger, count: int, left_out: str | None) -> dict[str, Any]:

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, churnguard.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures as people read them."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.churnguard.ops.plugins.plugin_utils._report import words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (1234567, "1,234,567"),
+        (12.0, "12"),
+        (1.23456, "1.235"),
+        (0.0004, "0.0004"),
+        (True, "True"),
+        ("v1", "v1"),
+    ],
+)
+def test_number(value, text):
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (0, "0 s"),
+        (0.0042, "4.2 ms"),
+        (0.0994, "99.4 ms"),
+        (0.1, "0.1 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min"),
+        (78.6, "1 min 19 s"),
+        (600, "10 min"),
+        (3600, "1 h"),
+        (7620, "2 h 07 min"),
+    ],
+)
+def test_duration(seconds, text):
+    assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "–"), (0.00421, "4.21 ms"), (0.25, "250 ms"), (0.9996, "1 s"), (1.3, "1.3 s")]
+)
+def test_latency(seconds, text):
+    assert words.latency(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("given", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_listing(given, text):
+    assert words.listing(given) == text
+
+
+def rollout(**parts):
+    base = {
+        "version": "v2",
+        "strategy": "blue_green",
+        "verdict": "passed",
+        "duration_s": 12.5,
+        "headline": "v2 is live",
+    }
+    return {**base, "requests": {"sent": 12345, "failed": 0, "reason": None}, **parts}
+
+
+def test_the_table_is_aligned_and_says_why_a_figure_is_missing():
+    unmeasured = rollout(version="v10", requests={"sent": None, "failed": None, "reason": "no load"})
+    assert words.table({"rollouts": [rollout(), unmeasured]}) == [
+        "version  strategy    verdict  duration    sent  failed",
+        "v2       blue_green  passed     12.5 s  12,345       0  v2 is live",
+        "v10      blue_green  passed     12.5 s       –       –  v2 is live (no load)",
+    ]
+
+
+def test_a_table_of_nothing_says_so():
+    assert words.table({"rollouts": []}) == ["no rollout recorded"]

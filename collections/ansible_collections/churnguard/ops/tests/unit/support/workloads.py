@@ -1,0 +1,159 @@
+# Copyright (c) 2026, churnguard.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs in the fake cluster: Deployments get pods that behave as their image says, gateways accept routes."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import isoformat
+
+if TYPE_CHECKING:
+    from .cluster import FakeCluster
+
+# Images: churnguard/<behaviour>:<version>.
+OK, NEVER, CRASH, ROT, STALL = "ok", "never", "crash", "rot", "stall"
+
+
+@dataclass
+class Pod:
+    owner: str
+    name: str
+    template: str
+    behaviour: str
+    born: float
+    deleted: float | None = None
+
+
+class Workloads:
+    """Deployment controller, kubelet and gateway in one. They act when somebody looks, by the clock.
+
+    Delays are seconds: C(see) for a controller to notice a change, C(start) for a pod to become ready, C(crash) for
+    one that crashes to back off, C(rot) for one that starts well and then crashes, C(end) for one to end, C(sync)
+    for the gateway to take a route over.
+    """
+
+    def __init__(self, cluster: FakeCluster, **delays: float) -> None:
+        self._cluster = cluster
+        self._delays = {"see": 0.2, "start": 2.0, "crash": 3.0, "rot": 12.0, "end": 5.0, "sync": 1.0, **delays}
+        self._noticed: dict[tuple[str, str], tuple[int, float]] = {}
+        self._pods: list[Pod] = []
+        self._born = 0
+
+    def settle(self) -> None:
+        """Bring the objects to what they are by now."""
+        self._pods = [p for p in self._pods if p.deleted is None or not self._passed(p.deleted, "end", p)]
+        for key, obj in list(self._cluster.objects.items()):
+            if key[0] == "Deployment":
+                self._deployment(obj)
+            elif key[0] == "HTTPRoute" and self._seen(obj, "sync"):
+                self._accept(obj)
+        self._publish_pods()
+
+    def ready(self, name: str) -> int:
+        """Ready pods of a Deployment that are not ending."""
+        return sum(p.owner == name and p.deleted is None and self._state(p) == "ready" for p in self._pods)
+
+    def _now(self) -> float:
+        return self._cluster.clock.monotonic()
+
+    def _passed(self, since: float, delay: str, pod: Pod | None = None) -> bool:
+        if delay == "end" and pod is not None and pod.behaviour == STALL:
+            return False
+        return self._now() - since >= self._delays[delay]
+
+    def _seen(self, obj: dict[str, Any], delay: str) -> bool:
+        """Whether the controller has noticed the object's present generation."""
+        key = (obj["kind"], obj["metadata"]["name"])
+        generation = obj["metadata"]["generation"]
+        if self._noticed.get(key, (0, 0.0))[0] != generation:
+            self._noticed[key] = (generation, self._now())
+        return self._passed(self._noticed[key][1], delay)
+
+    def _deployment(self, obj: dict[str, Any]) -> None:
+        if not self._seen(obj, "see"):
+            return
+        name, spec = obj["metadata"]["name"], obj["spec"]
+        template = json.dumps(spec["template"], sort_keys=True)
+        behaviour = spec["template"]["spec"]["containers"][0]["image"].split("/")[1].split(":")[0]
+        mine = [pod for pod in self._pods if pod.owner == name and pod.deleted is None]
+        for pod in mine:
+            if pod.template != template:
+                pod.deleted = self._now()
+        current = [pod for pod in mine if pod.template == template]
+        for pod in current[spec["replicas"] :]:
+            pod.deleted = self._now()
+        for _missing in range(spec["replicas"] - len(current)):
+            self._born += 1
+            self._pods.append(Pod(name, f"{name}-{self._born}", template, behaviour, self._now()))
+        self._report(obj, template)
+
+    def _report(self, obj: dict[str, Any], template: str) -> None:
+        live = [pod for pod in self._pods if pod.owner == obj["metadata"]["name"] and pod.deleted is None]
+        ready = sum(self._state(pod) == "ready" for pod in live)
+        new = copy.deepcopy(obj)
+        new["status"] = {
+            "observedGeneration": obj["metadata"]["generation"],
+            "replicas": len(live),
+            "updatedReplicas": sum(pod.template == template for pod in live),
+            "availableReplicas": ready,
+            "conditions": self._conditions(obj, ready),
+        }
+        self._store(new)
+
+    def _conditions(self, obj: dict[str, Any], ready: int) -> list[dict[str, Any]]:
+        noticed = self._noticed[("Deployment", obj["metadata"]["name"])][1]
+        deadline = obj["spec"].get("progressDeadlineSeconds", 600)
+        if ready >= obj["spec"]["replicas"] or self._now() - noticed < deadline:
+            return []
+        moment = isoformat(self._cluster.clock.now())
+        text = {"reason": "ProgressDeadlineExceeded", "message": "has timed out progressing."}
+        return [{"type": "Progressing", "status": "False", "lastUpdateTime": moment, **text}]
+
+    def _state(self, pod: Pod) -> str:
+        if pod.behaviour == CRASH and self._passed(pod.born, "crash"):
+            return "crashing"
+        if pod.behaviour == ROT and self._passed(pod.born, "rot"):
+            return "crashing"
+        if pod.behaviour in (NEVER, CRASH) or not self._passed(pod.born, "start"):
+            return "starting"
+        return "ready"
+
+    def _publish_pods(self) -> None:
+        names = {pod.name for pod in self._pods}
+        for key in [key for key in self._cluster.objects if key[0] == "Pod" and key[2] not in names]:
+            del self._cluster.objects[key]
+        for pod in self._pods:
+            owner = self._cluster.find("Deployment", pod.owner)
+            namespace = owner["metadata"]["namespace"] if owner else ""
+            self._store(_pod_object(pod, self._state(pod), namespace))
+
+    def _accept(self, route: dict[str, Any]) -> None:
+        generation = route["metadata"]["generation"]
+        new = copy.deepcopy(route)
+        condition = {"type": "Accepted", "status": "True", "observedGeneration": generation}
+        new["status"] = {"parents": [{"controllerName": "churnguard.ops/lab-gateway", "conditions": [condition]}]}
+        self._store(new)
+
+    def _store(self, obj: dict[str, Any]) -> None:
+        metadata = obj["metadata"]
+        self._cluster.store((obj["kind"], metadata["namespace"], metadata["name"]), obj)
+
+
+def _pod_object(pod: Pod, state: str, namespace: str) -> dict[str, Any]:
+    container: dict[str, Any] = {"name": "api", "ready": state == "ready", "state": {"running": {}}}
+    if state == "crashing":
+        container["state"] = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}}
+        container["lastState"] = {"terminated": {"exitCode": 3, "reason": "Error", "message": "no such table: plans"}}
+    metadata: dict[str, Any] = {
+        "name": pod.name,
+        "namespace": namespace,
+        "labels": json.loads(pod.template)["metadata"]["labels"],
+    }
+    if pod.deleted is not None:
+        metadata["deletionTimestamp"] = "2026-11-21T19:00:00Z"
+    return {"kind": "Pod", "metadata": metadata, "status": {"containerStatuses": [container]}}

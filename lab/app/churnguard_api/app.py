@@ -1,0 +1,184 @@
+"""churnguard-api: the Flask application."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from churnguard_api.cache import Cache
+from churnguard_api.config import Config
+from churnguard_api.database import Database, DatabaseUnavailable
+from churnguard_api.metrics import Metrics
+from churnguard_api.prediction import churn_probability, risk_level
+from churnguard_api.readiness import Readiness
+
+PROBES = frozenset({"/health", "/ready"})
+LONGEST_SLOW_S = 10.0
+MOST_CUSTOMERS = 100
+_CUSTOMER = "SELECT id, organization_id, external_id, tenure_months, monthly_charges, support_tickets FROM customers"
+_LOG = logging.getLogger("churnguard_api")
+
+Answer = Response | tuple[Response, int]
+
+
+def create_app(config: Config) -> Flask:
+    """The application with its own connections and metrics, found under its extensions."""
+    app = Flask("churnguard_api")
+    app.json.sort_keys = False
+    database = Database(config.database_url, config.tuning.database_connections)
+    cache = Cache(config.redis_url, config.tuning.cache_ttl_s)
+    metrics = Metrics(lambda: database.connections)
+    app.extensions["churnguard_metrics"] = metrics
+    checks = {"database": _check_database(database), "cache": cache.check}
+    readiness = Readiness(checks, config.tuning.ready_cache_s)
+    _add_observation(app, config, metrics)
+    _add_probes(app, config, readiness)
+    _add_api(app, config, database, cache, metrics)
+    _add_errors(app)
+    return app
+
+
+def _add_observation(app: Flask, config: Config, metrics: Metrics) -> None:
+    """Headers of every reply, the metrics of every request but the probes, and the injected faults."""
+    headers = {
+        "X-ChurnGuard-Version": config.version,
+        "X-ChurnGuard-Slot": config.slot,
+        "X-ChurnGuard-Pod": config.pod,
+    }
+
+    @app.before_request
+    def begin() -> Answer | None:
+        g.counted = request.path not in PROBES
+        if not g.counted:
+            return None
+        g.started = time.perf_counter()
+        metrics.in_progress.inc()
+        if not request.path.startswith("/api/"):
+            return None
+        if config.faults.latency_s:
+            time.sleep(config.faults.latency_s)
+        if not config.faults.injects_error():
+            return None
+        answer = jsonify(error="injected error")
+        answer.headers["X-ChurnGuard-Injected"] = "error"
+        return answer, 500
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        response.headers.update(headers)
+        if g.get("counted"):
+            rule = request.url_rule.rule if request.url_rule else None
+            metrics.answered(request.method, rule, response.status_code, time.perf_counter() - g.started)
+        return response
+
+    @app.teardown_request
+    def leave(_error: BaseException | None) -> None:
+        if g.get("counted"):
+            metrics.in_progress.dec()
+
+
+def _add_probes(app: Flask, config: Config, readiness: Readiness) -> None:
+    @app.get("/health")
+    def health() -> Answer:
+        return jsonify(status="healthy", version=config.version)
+
+    @app.get("/ready")
+    def ready() -> Answer:
+        problems = ["this version is never ready"] if config.faults.never_ready else readiness.problems()
+        if problems:
+            return jsonify(status="unavailable", version=config.version, problems=problems), 503
+        return jsonify(status="ready", version=config.version)
+
+
+def _add_api(app: Flask, config: Config, database: Database, cache: Cache, metrics: Metrics) -> None:
+    tuning = config.tuning
+
+    @app.get("/")
+    def index() -> Answer:
+        return jsonify(service="churnguard-api", version=config.version)
+
+    @app.get("/api/v1/version")
+    def version() -> Answer:
+        return jsonify(service="churnguard-api", version=config.version, slot=config.slot, pod=config.pod)
+
+    @app.get("/api/v1/customers")
+    def customers() -> Answer:
+        organization = _number("organization_id", 1, 2**31 - 1, None)
+        limit = _number("limit", 1, MOST_CUSTOMERS, 20)
+        rows = database.query(f"{_CUSTOMER} WHERE organization_id = %s ORDER BY id LIMIT %s", (organization, limit))
+        return jsonify(customers=[row | {"monthly_charges": float(row["monthly_charges"])} for row in rows])
+
+    @app.get("/api/v1/customers/<int:customer_id>/prediction")
+    def prediction(customer_id: int) -> Answer:
+        if customer_id > 2**31 - 1:
+            return jsonify(error="no such customer"), 404
+        # The version is part of the key: another version's model must not answer for this one's.
+        key = f"prediction:{config.version}:{customer_id}"
+        document = cache.get(key)
+        if document is None:
+            rows = database.query(f"{_CUSTOMER} WHERE id = %s", (customer_id,))
+            if not rows:
+                return jsonify(error="no such customer"), 404
+            probability = churn_probability(rows[0])
+            document = {
+                "customer_id": customer_id,
+                "churn_probability": probability,
+                "risk_level": risk_level(probability, tuning.medium_risk, tuning.high_risk),
+                "model_version": config.version,
+            }
+            cache.put(key, document)
+        metrics.predicted(config.version, document["risk_level"])
+        return jsonify(document)
+
+    @app.get("/api/v1/slow")
+    def slow() -> Answer:
+        try:
+            seconds = float(request.args.get("seconds", "1"))
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= LONGEST_SLOW_S:
+            return jsonify(error=f"seconds must be a number from 0 to {LONGEST_SLOW_S:g}"), 400
+        time.sleep(seconds)
+        return jsonify(slept=seconds)
+
+
+class _BadParameter(Exception):
+    """A query parameter is missing or out of its range."""
+
+
+def _number(name: str, lowest: int, highest: int, default: int | None) -> int:
+    text = request.args.get(name)
+    if text is None and default is not None:
+        return default
+    if text is None or not text.isascii() or not text.isdigit() or not lowest <= int(text[:12]) <= highest:
+        raise _BadParameter(f"{name} must be a whole number from {lowest} to {highest}")
+    return int(text)
+
+
+def _add_errors(app: Flask) -> None:
+    @app.errorhandler(_BadParameter)
+    def bad_parameter(error: _BadParameter) -> Answer:
+        return jsonify(error=str(error)), 400
+
+    @app.errorhandler(DatabaseUnavailable)
+    def no_database(error: DatabaseUnavailable) -> Answer:
+        _LOG.error("database unavailable: %s", error)
+        return jsonify(error="database unavailable"), 503
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Answer:
+        return jsonify(error=error.name.lower()), error.code or 500
+
+    @app.errorhandler(Exception)
+    def unexpected(_error: Exception) -> Answer:
+        _LOG.exception("%s %s", request.method, request.path)
+        return jsonify(error="internal error"), 500
+
+
+def _check_database(database: Database) -> Callable[[], Any]:
+    return lambda: database.query("SELECT 1")

@@ -1,0 +1,112 @@
+"""The demonstration: ship v1, ship v2 blue-green under live traffic, see v3 refused, and check every expectation.
+
+    make demo
+
+Exits 0 only if all of them held. The lab stays up for exploring.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from churnguard_lab import journey, settings
+
+#: Requests that have to cross the switch from v1 to v2 without one failing.
+FEWEST_REQUESTS = 12_000
+
+
+def main() -> int:
+    begin = time.monotonic()
+    lab = settings.load()
+    name = journey.report_id()
+    journey.build_images(lab)
+    try:
+        act(lab, name)
+        report = journey.read_report(name)
+        failures = broken_expectations(report)
+    except journey.JourneyError as error:
+        print(f"\nThe demonstration stopped: {error}", file=sys.stderr)
+        return 1
+    print(closing(report, failures, time.monotonic() - begin))
+    return 1 if failures else 0
+
+
+def act(lab: settings.Settings, name: str) -> None:
+    """The playbooks an engineer would run, with traffic beside them. Raises JourneyError."""
+    say("Static parts of the environment: playbooks/site.yml")
+    passing(journey.playbook("site", name))
+    say("Ship v1: playbooks/deploy.yml -e app_release_version=v1")
+    passing(journey.playbook("deploy", name, app_release_version="v1"))
+    say(f"Traffic starts: {journey.RATE} requests a second, whatever the answers do")
+    with journey.traffic(lab, name) as load:
+        say("Ship v2 while traffic runs: playbooks/deploy.yml -e app_release_version=v2")
+        passing(journey.playbook("deploy", name, app_release_version="v2"))
+        load.run_for(FEWEST_REQUESTS / journey.RATE + 3)
+        say("Try v3, which never becomes ready: it has to be refused, with v2 untouched")
+        if journey.playbook("deploy", name, app_release_version="v3").returncode == 0:
+            raise journey.JourneyError("v3 was not refused")
+        say("Traffic stops")
+        load.stop()
+    passing(journey.playbook("report", name, quiet=True))
+
+
+def passing(run: journey.Run) -> None:
+    if run.returncode != 0:
+        raise journey.JourneyError("a playbook failed that has to pass; its message is above")
+
+
+def broken_expectations(report: dict[str, Any]) -> list[str]:
+    """What the report shows other than it should, in words; empty when all is well."""
+    wanted = {"v1": "passed", "v2": "passed", "v3": "rolled_back"}
+    found = {version: journey.rollout_of(report, version) for version in wanted}
+    broken = [
+        f"{version} ended as {found[version]['verdict']}, expected {verdict}"
+        for version, verdict in wanted.items()
+        if found[version]["verdict"] != verdict
+    ]
+    for version in ("v2", "v3"):
+        requests = found[version]["requests"] or {}
+        if requests.get("failed") != 0:
+            broken.append(
+                f"{requests.get('failed')} of {requests.get('sent')} requests failed while {version} was shipped"
+            )
+    if set((found["v3"]["requests"] or {}).get("by_version", {})) != {"v2"}:
+        broken.append("other versions than v2 answered while v3 was refused")
+    total = report["load"]
+    if total["failed"] or total["sent"] < FEWEST_REQUESTS:
+        broken.append(f"{total['failed']} of {total['sent']} requests failed in all, expected 0 of {FEWEST_REQUESTS}")
+    return broken
+
+
+def closing(report: dict[str, Any], failures: Sequence[str], seconds: float) -> str:
+    """The table at the end."""
+    rows = [("version", "strategy", "verdict", "seconds", "requests", "failed")]
+    for rollout in report["rollouts"]:
+        requests = rollout["requests"] or {"sent": "-", "failed": "-"}
+        rows.append(
+            (
+                rollout["version"],
+                rollout["strategy"],
+                rollout["verdict"],
+                f"{rollout['duration_s']:.1f}",
+                str(requests["sent"]),
+                str(requests["failed"]),
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["", *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows), ""]
+    lines += [f"NOT AS EXPECTED: {failure}" for failure in failures] or ["Every expectation held."]
+    page = journey.report_path() / "index.html"
+    lines += [f"{seconds:.0f} s in all. Report: {page}", "The lab is up: make lab-down ends it.", ""]
+    return "\n".join(lines)
+
+
+def say(text: str) -> None:
+    print(f"\n=== {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

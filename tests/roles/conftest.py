@@ -1,0 +1,115 @@
+"""What the tests of roles and playbooks share: running a playbook, and a namespace of one's own in the lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client, config
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSIBLE = Path(sys.executable).parent
+RECAP = re.compile(r"^localhost +: ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+)", re.M)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One ended ansible-playbook: exit code and everything it printed, with line breaks and indents folded."""
+
+    code: int
+    output: str
+
+    @property
+    def text(self) -> str:
+        """The output as one line, so that a message is found however it was wrapped or quoted."""
+        return " ".join(self.output.replace("''", "'").split())
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something."""
+        recap = RECAP.search(self.output)
+        assert recap, f"no play recap in:\n{self.output}"
+        return int(recap.group(2))
+
+
+Playbook = Callable[..., Run]
+
+
+def ansible_environment(**extra: str) -> dict[str, str]:
+    """The environment of a run: this checkout's ansible.cfg, and no Kubernetes settings of whoever runs the tests."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("K8S_AUTH_", "KUBECONFIG"))}
+    return {**inherited, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8", "NO_COLOR": "1", **extra}
+
+
+@pytest.fixture(scope="session")
+def run_playbook() -> Playbook:
+    """Runs a playbook by name (of playbooks/) or path in an environment, with extra variables and options."""
+
+    def run(
+        playbook: str | Path, inventory: str, *options: str, env: dict[str, str] | None = None, **variables: Any
+    ) -> Run:
+        path = playbook if isinstance(playbook, Path) else ROOT / "playbooks" / f"{playbook}.yml"
+        ended = subprocess.run(
+            [ANSIBLE / "ansible-playbook", "-i", ROOT / "inventories" / inventory, path]
+            + ["-e", json.dumps(variables), *options],
+            cwd=ROOT,
+            env=ansible_environment(**(env or {})),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=180,
+        )
+        return Run(ended.returncode, ended.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def api() -> client.ApiClient:
+    """A client of the lab's API server. Fails, and says why, when the lab is not up."""
+    state = Path(os.environ.get("CHURNGUARD_LAB_DIR") or ROOT / ".lab")
+    kubeconfig = state / "kubeconfig"
+    if not kubeconfig.is_file():
+        pytest.fail(f"no {kubeconfig}: this test needs the running lab (make lab-up)")
+    connection = config.new_client_from_config(str(kubeconfig))
+    try:
+        client.VersionApi(connection).get_code(_request_timeout=5)
+    except Exception as error:
+        pytest.fail(f"the lab's API server does not answer (make lab-up): {error}")
+    return connection
+
+
+@pytest.fixture
+def namespace(api: client.ApiClient) -> Iterator[str]:
+    """A name for a namespace that does not exist yet; whatever it holds afterwards is removed."""
+    name = f"roles-{secrets.token_hex(4)}"
+    core = client.CoreV1Api(api)
+    yield name
+    try:
+        core.delete_namespace(name)
+    except client.ApiException as error:
+        assert error.status == 404, error
+        return
+    deadline = time.monotonic() + 60
+    while core.list_namespace(field_selector=f"metadata.name={name}").items:
+        assert time.monotonic() < deadline, f"namespace {name} is still there 60 s after its deletion"
+        time.sleep(0.5)
+
+
+@pytest.fixture
+def in_namespace(namespace: str) -> dict[str, Any]:
+    """The variables that move the lab's application into the test's namespace, under its own host name."""
+    return {
+        "app_manifests_namespace": namespace,
+        "app_manifests_hostnames": [f"{namespace}.lab"],
+    }
