@@ -41,6 +41,7 @@ lab-binaries: venv  ## Get or build the control plane and Prometheus (minutes, o
 
 .PHONY: lab-up
 lab-up: venv  ## Start the lab: Kubernetes, gateway, Prometheus, PostgreSQL, Redis, moto
+	@python -m churnguard_lab.binaries >/dev/null  # by itself, because inside the playbook its progress is not seen
 	@$(PLAYBOOK) playbooks/lab_up.yml
 
 .PHONY: lab-down

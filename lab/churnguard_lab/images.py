@@ -118,7 +118,7 @@ def document(reference: str, kind: str, wrong: faults.Faults, command: tuple[str
     _repository, tag = parse_reference(reference)
     if kind == "command":
         if not command:
-            raise ImageError("an image of kind command needs the command, after --")
+            raise ImageError("an image of kind command needs its --command")
         if wrong.settings():
             raise ImageError("an image of kind command has no built-in faults: its command is its own")
         return {"command": list(command), "env": {}}
@@ -201,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     builder.add_argument("--never-ready", action="store_true", help="/ready always answers 503")
     builder.add_argument("--crash-after", type=float, help="seconds from start to a crash")
     builder.add_argument("--slow-shutdown", type=float, default=0.0, help="seconds it lingers after SIGTERM")
-    builder.add_argument("command", nargs="*", help="after --: the command of an image of kind command")
+    builder.add_argument("--command", nargs=argparse.REMAINDER, default=[], help="last: what kind command runs")
     actions.add_parser("list", help="list the images")
     remover = actions.add_parser("remove", help="delete an image")
     remover.add_argument("reference")

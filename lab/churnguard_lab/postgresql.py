@@ -105,10 +105,10 @@ def prepare_home(state_dir: Path, account: pwd.struct_passwd | None, root: Path 
     return target
 
 
-def init(settings: lab_settings.Settings, programs: Path) -> dict[str, object]:
-    """Create the cluster unless it is there. Raises ClusterError."""
+def init(settings: lab_settings.Settings, programs: Path, root: Path = FALLBACK_ROOT) -> dict[str, object]:
+    """Create the cluster unless it is there, with the server programs of `programs`. Raises ClusterError."""
     account = system_account()
-    home = prepare_home(settings.state_dir, account)
+    home = prepare_home(settings.state_dir, account, root)
     result = {"changed": False, "home": str(home), "user": account.pw_name if account else ""}
     if (home / "data" / "PG_VERSION").exists():
         return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
+import socketserver
 import sys
 import threading
 import time
@@ -28,7 +28,7 @@ GRACEFUL_S, LINGER_S = 20.0, 2.0
 LONGEST_SLOW_S = 10.0
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 PROBES = ("/health", "/ready")
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+PREDICTION = "/api/v1/customers/<int:customer_id>/prediction"
 _NAMES = ("/", "/health", "/ready", "/api/v1/version", "/api/v1/customers", "/api/v1/slow")
 
 
@@ -36,9 +36,9 @@ def route(path: str) -> str:
     """The route a path belongs to, for metric labels: a bounded set whatever is asked for."""
     if path in _NAMES:
         return path
-    parts = path.strip("/").split("/")
-    if len(parts) == 5 and parts[:3] == ["api", "v1", "customers"] and parts[4] == "prediction":
-        return "/api/v1/customers/<int:customer_id>/prediction" if parts[3].isdigit() else "unmatched"
+    parts = path.split("/")
+    if len(parts) == 6 and parts[:4] == ["", "api", "v1", "customers"] and parts[5] == "prediction":
+        return PREDICTION if parts[4].isdecimal() else "unmatched"
     return "unmatched"
 
 
@@ -130,7 +130,7 @@ class Application:
             return self._slow(query)
         if name == "/api/v1/customers":
             return 200, {"customers": []}, {}
-        if name.endswith("/prediction"):
+        if name == PREDICTION:
             return self._prediction(int(path.split("/")[4]))
         if name == "unmatched":
             return 404, {"error": "not found"}, {}
@@ -155,14 +155,14 @@ class Application:
 
 
 class Server(ThreadingHTTPServer):
-    """One port of the application; remembers its open connections so that they can be ended in order."""
+    """One port of the application."""
 
     daemon_threads = True
     request_queue_size = 1024
 
     def server_bind(self) -> None:
         """Bind without the reverse name lookup of the standard library."""
-        socket.socket.bind(self.socket, self.server_address)
+        socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]
 
 

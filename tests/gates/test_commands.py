@@ -75,3 +75,15 @@ def test_gates_stop_at_the_first_failure_and_say_what_did_not_run(gates):
     assert done.returncode != 0
     assert "third" not in done.stdout
     assert re.search(r"one +passed +\d+\ntwo +FAILED +\d+\nthree +not run", done.stdout)
+
+
+def test_every_link_between_documents_leads_to_a_file(root, files):
+    link = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+    broken = {
+        f"{name}: {target}"
+        for name in files
+        if name.suffix == ".md"
+        for target in link.findall((root / name).read_text(encoding="utf-8"))
+        if not (root / name.parent / target).exists()
+    }
+    assert not broken

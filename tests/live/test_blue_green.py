@@ -128,7 +128,7 @@ def test_a_version_that_goes_bad_while_baking_is_taken_back(world: World, tmp_pa
 def test_rolling_back_brings_the_version_before_back(world: World) -> None:
     world.deploy("v1")
     world.deploy("v2")
-    back = world.run(world.arguments("", state="rolled_back", version=None, smoke_tests=None))
+    back = world.run(world.arguments("", state="rolled_back", smoke_tests=None))
     assert back.verdict == "passed", back.message
     assert world.ask() == (200, "v1")
     assert world.info()["previous_version"] == "v2"
@@ -139,7 +139,7 @@ def test_a_refused_version_does_not_spoil_the_way_back(world: World) -> None:
     world.deploy("v1")
     world.deploy("v2")
     world.run(world.arguments("v3", deployment=world.deployment("v3", never_ready=True), ready_timeout=4))
-    back = world.run(world.arguments("", state="rolled_back", version=None, smoke_tests=None))
+    back = world.run(world.arguments("", state="rolled_back", smoke_tests=None))
     assert back.verdict == "passed", back.message
     assert world.ask() == (200, "v1")
 

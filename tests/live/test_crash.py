@@ -57,7 +57,6 @@ def strike_at(world: World, proxy: ChaosProxy, given: dict[str, Any], number: in
     proxy.reset(killer(lambda: holder[0].pid, number, moment))
     process = world.start(through(proxy, given))
     holder.append(process)
-    process.stdin = None
     process.communicate(timeout=120)
     proxy.reset()
     return process.returncode == -9
@@ -96,7 +95,7 @@ class Walk:
         if resume or not struck:
             self.end_with(given, version)
         else:
-            self.end_with(arguments(self.world, "", state="aborted", version=None), None)
+            self.end_with(arguments(self.world, "", state="aborted"), None)
         return self.wrong()
 
     def backward(self, number: int, moment: str, resume: bool) -> str:
@@ -111,7 +110,7 @@ class Walk:
             if second.failed != (second.verdict == "rolled_back"):
                 return f"the second run said {second.message}"
         else:
-            self.end_with(arguments(self.world, "", state="aborted", version=None), None)
+            self.end_with(arguments(self.world, "", state="aborted"), None)
         return self.wrong()
 
     def end_with(self, given: dict[str, Any], version: str | None) -> None:

@@ -47,17 +47,7 @@ def test_unknown_slots(world: World) -> None:
 
 def test_unknown_slot_in_the_route(world: World) -> None:
     world.deploy("v1")
-    world.create_service(f"{APP}-purple", "purple")
-    patch = [
-        {
-            "op": "add",
-            "path": "/spec/rules/2/backendRefs/-",
-            "value": {"name": f"{APP}-purple", "port": 80, "weight": 5},
-        }
-    ]
-    world.custom.patch_namespaced_custom_object(
-        *ROUTES, world.namespace, "httproutes", APP, patch, field_manager="stranger"
-    )
+    world.edit_route("stranger", purple=5)
     message = refused(world).message
     assert "unknown slot 'shop-purple'" in message
     assert "stranger" in message
@@ -153,13 +143,7 @@ def test_selector_changed_by_hand(world: World) -> None:
 def test_weights_moved_by_hand(world: World) -> None:
     world.deploy("v1")
     world.deploy("v2")
-    patch = [
-        {"op": "replace", "path": "/spec/rules/2/backendRefs/0/weight", "value": 30},
-        {"op": "replace", "path": "/spec/rules/2/backendRefs/1/weight", "value": 70},
-    ]
-    world.custom.patch_namespaced_custom_object(
-        *ROUTES, world.namespace, "httproutes", APP, patch, field_manager="gitops"
-    )
+    world.edit_route("gitops", blue=30, green=70)
     result = world.run(world.arguments("v3"))
     assert result.failed
     assert "green 70 %, blue 30 %" in result.message
@@ -172,10 +156,7 @@ def test_weights_moved_by_hand_while_baking(world: World) -> None:
     process = world.start(world.arguments("v2", grace_period=60))
     begin = time.monotonic()
     until(lambda: world.info()["current"]["step"] == "bake", 60, "the rollout bakes")
-    patch = [{"op": "replace", "path": "/spec/rules/2/backendRefs/0/weight", "value": 50}]
-    world.custom.patch_namespaced_custom_object(
-        *ROUTES, world.namespace, "httproutes", APP, patch, field_manager="gitops"
-    )
+    world.edit_route("gitops", blue=50)
     result = finished(process, begin)
     assert result.verdict == "failed"
     assert "gitops" in result.message
@@ -253,7 +234,7 @@ def test_a_sleeping_holder_that_lost_the_lock_writes_nothing_more(world: World) 
         process = world.start({**arguments, "host": proxy.url})
         assert asleep.wait(40)
         time.sleep(4)
-        taken_over = world.run(world.arguments("", state="aborted", version=None, smoke_tests=None, lease_duration=3))
+        taken_over = world.run(world.arguments("", state="aborted", smoke_tests=None, lease_duration=3))
         assert taken_over.verdict == "aborted", taken_over.message
         settled = world.versions()
         awake.set()
@@ -307,13 +288,13 @@ def test_a_journal_that_cannot_be_read_is_named(world: World) -> None:
 def test_abort_with_nothing_in_flight_changes_nothing(world: World) -> None:
     world.deploy("v1")
     before = world.versions()
-    result = world.run(world.arguments("", state="aborted", version=None, smoke_tests=None))
+    result = world.run(world.arguments("", state="aborted", smoke_tests=None))
     assert result.output["changed"] is False
     assert world.versions() == before
 
 
 def test_rolling_back_without_an_earlier_release(world: World) -> None:
     world.deploy("v1")
-    result = world.run(world.arguments("", state="rolled_back", version=None, smoke_tests=None))
+    result = world.run(world.arguments("", state="rolled_back", smoke_tests=None))
     assert result.failed
     assert "knows no release before" in result.message

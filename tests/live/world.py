@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import time
@@ -102,9 +103,9 @@ class World:
 
     def destroy(self) -> None:
         self.core.delete_namespace(self.namespace)
-        for image in images.list_images(self.lab.state_dir):
-            if image.reference.startswith(f"{self.namespace}/"):
-                images.remove(self.lab.state_dir, image.reference)
+        for reference in images.references(self.lab.state_dir):
+            if reference.startswith(f"{self.namespace}/"):
+                images.remove(self.lab.state_dir, reference)
 
     def deployment(self, version: str, build: bool = True, replicas: int = 1, **faults: Any) -> dict[str, Any]:
         """The Deployment of a version, whose image is built with the faults given."""
@@ -150,7 +151,7 @@ class World:
             "name": APP,
             "namespace": self.namespace,
             "kubeconfig": str(self.lab.kubeconfig),
-            "version": version,
+            "version": version or None,
             "ready_timeout": 30,
             "grace_period": 2,
             "confirm_timeout": 20,
@@ -178,6 +179,7 @@ class World:
         if process.stdin is not None:
             process.stdin.write(json.dumps(given))
             process.stdin.close()
+            process.stdin = None  # so that communicate() does not flush it again
         return process
 
     def run(self, arguments: dict[str, Any], module: str = "rollout", check: bool = False) -> Result:
@@ -203,6 +205,21 @@ class World:
     def route(self) -> dict[str, Any]:
         return dict(self.custom.get_namespaced_custom_object(*ROUTES, self.namespace, "httproutes", APP))
 
+    def edit_route(self, manager: str, **weights: int) -> None:
+        """Set weights of the split by another hand; a slot that has none gets a Service and a place."""
+        route = self.route()
+        backends = route["spec"]["rules"][-1]["backendRefs"]
+        for slot, weight in weights.items():
+            known = [ref for ref in backends if ref["name"] == f"{APP}-{slot}"]
+            if known:
+                known[0]["weight"] = weight
+            else:
+                self.create_service(f"{APP}-{slot}", slot)
+                backends.append({"name": f"{APP}-{slot}", "port": 80, "weight": weight})
+        self.custom.replace_namespaced_custom_object(
+            *ROUTES, self.namespace, "httproutes", APP, route, field_manager=manager
+        )
+
     def weights(self) -> dict[str, int]:
         return {
             ref["name"].removeprefix(f"{APP}-"): ref["weight"]
@@ -214,8 +231,8 @@ class World:
         return {slot: found.get(f"{APP}-{slot}", 0) for slot in SLOTS}
 
     def versions(self) -> dict[str, str]:
-        """Resource versions of everything a rollout could write."""
-        found = {"route": self.route()["metadata"]["resourceVersion"]}
+        """Versions of everything a rollout could write. Of the route its generation: its gateway writes status."""
+        found = {"route": str(self.route()["metadata"]["generation"])}
         for deployment in self.apps.list_namespaced_deployment(self.namespace).items:
             found[deployment.metadata.name] = deployment.metadata.resource_version
         for config_map in self.core.list_namespaced_config_map(self.namespace).items:
@@ -240,7 +257,10 @@ class World:
         command = [sys.executable, "-m", "churnguard_lab.load", "run", "--ledger", str(ledger), "--rate", str(rate)]
         command += ["--url", f"http://127.0.0.1:{self.lab.ports.gateway}", "--host", host or self.host]
         command += ["--duration", "900"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+        )
         try:
             time.sleep(2)
             yield lambda: dict(json.loads(ledger.with_suffix(".summary.json").read_text()))
@@ -252,7 +272,6 @@ class World:
 
 def finished(process: subprocess.Popen[str], begin: float) -> Result:
     """The result of a module that `World.start` began at `begin` (time.monotonic)."""
-    process.stdin = None
     out, err = process.communicate(timeout=180)
     seconds = time.monotonic() - begin
     try:

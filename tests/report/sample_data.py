@@ -1,16 +1,19 @@
 """Sample envelopes and a load ledger for tests of the report, and for looking at the page without a cluster.
 
-    python tests/report/sample_data.py FOLDER [--rate 200] [--failures 0]
+    python tests/report/sample_data.py FOLDER [--rate 200] [--failures 0] [--render]
 
-writes FOLDER/envelopes/*.json and FOLDER/load/sample.jsonl: v1 is installed, the load starts, v2 is shipped
-blue-green, v3 never becomes ready and is refused. The same arguments give the same bytes.
+writes FOLDER/envelopes/*.json and FOLDER/load/sample.jsonl, and with --render also report.json and index.html. In it
+v1 is installed, the load starts, v2 is shipped blue-green, v3 never becomes ready and is refused. The same arguments
+give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import random
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,24 +27,25 @@ V3 = (125.0, 158.2)
 LOAD = (20.0, 168.0)
 SWITCH = 51.9
 INSTALL_STEPS = [
-    ("start", 2.3, 3.1),
-    ("ready", 3.1, 7.6),
-    ("smoke", 7.6, 8.4),
-    ("switch", 8.4, 11.9),
-    ("bake", 11.9, 14.2),
+    ("start blue", 2.3, 3.1),
+    ("ready blue", 3.1, 7.6),
+    ("smoke blue", 7.6, 8.4),
+    ("route blue", 8.4, 8.6),
+    ("confirm blue", 8.6, 11.9),
 ]
 SWITCH_STEPS = [
-    ("start", 40.4, 41.2),
-    ("ready", 41.2, 47.3),
-    ("smoke", 47.3, 48.9),
-    ("switch", 48.9, 54.6),
-    ("bake", 54.6, 104.6),
-    ("retire", 104.6, 118.4),
+    ("start green", 40.4, 41.2),
+    ("ready green", 41.2, 47.3),
+    ("smoke green", 47.3, 48.9),
+    ("route green", 48.9, 50.8),
+    ("confirm green", 50.8, 54.6),
+    ("bake green", 54.6, 104.6),
+    ("drain blue", 104.6, 114.9),
+    ("retire blue", 114.9, 118.4),
 ]
 REFUSAL = (
-    "Could not bring churnguard-lab/churnguard-api-blue to 3 ready pods: after 30.0 s 0 of 3 are ready; pod "
-    'churnguard-api-blue-7c9d8b5f6-x2x4q is Running, container api is not ready: "Readiness probe failed: HTTP '
-    "probe failed with statuscode: 503 <model not loaded>\". Next: read the pod's log in the evidence below."
+    "slot blue was not ready within 30 s: 0/3 ready; pod churnguard-api-blue-7c9d8b5f6-x2x4q runs but is not ready: "
+    '"Readiness probe failed: HTTP probe failed with statuscode: 503 <model not loaded>"'
 )
 
 
@@ -89,8 +93,8 @@ def step_events(steps: list[tuple[str, float, float]]) -> list[dict[str, Any]]:
     """Start and end of each step."""
     events = []
     for name, begin, end in steps:
-        events.append(event(begin, "step_started", name, step=name))
-        events.append(event(end, "step_done", name, step=name))
+        events.append(event(begin, "step_started", name))
+        events.append(event(end, "step_done", name))
     return events
 
 
@@ -104,21 +108,21 @@ def installed() -> dict[str, Any]:
     return rollout(
         "v1", None, "blue", V1, "passed",
         timeline=timeline(
-            event(2.0, "planned", "install v1 in blue"),
-            event(2.2, "locked", "lease churnguard-api-rollout"),
+            event(2.0, "planned", "install v1 in slot blue"),
+            event(2.2, "locked", "by controller-1"),
             *step_events(INSTALL_STEPS),
-            event(7.6, "ready", "3 of 3 pods ready"),
-            event(8.4, "smoke", "3 of 3 smoke tests passed"),
+            event(7.6, "ready", "slot blue: 3/3 ready after 4.5 s"),
+            event(8.4, "smoke", "slot blue passed alive, ready with database and cache, each 3 times"),
             event(8.5, "weights", "blue 100 %, green 0 %", weights={"blue": 100, "green": 0}),
-            event(11.9, "confirmed", "20 of 20 probes answered by v1"),
-            event(14.4, "completed", "v1 is live in blue"),
+            event(11.9, "confirmed", "20 probes in a row were answered by slot blue"),
+            event(12.4, "completed", "v1 is live in slot blue."),
         ),
         measurements=[
-            measurement("ready_s", 4.5, "s", 600, "passed"),
-            measurement("smoke_failed", 0, "requests", 0, "passed"),
-            measurement("drain_s", None, "s", 120, "skipped", "there was no earlier version to drain"),
+            measurement("ready_blue_s", 4.5, "s", 600, "passed"),
+            measurement("smoke_tests", 2, "tests", None, "passed"),
+            measurement("confirmed_s", 3.3, "s", 60, "passed"),
         ],
-        evidence=[{"kind": "probe", "path": "/health", "answered_by": {"v1": 20}}],
+        evidence=[{"kind": "probe", "slot": "blue", "consecutive": 20, "seconds": 3.31}],
     )  # fmt: skip
 
 
@@ -127,27 +131,29 @@ def shipped() -> dict[str, Any]:
     return rollout(
         "v2", "v1", "green", V2, "passed",
         timeline=timeline(
-            event(40.0, "planned", "blue_green: v2 in green, v1 stays in blue until the end"),
-            event(40.3, "locked", "lease churnguard-api-rollout"),
+            event(40.0, "planned", "ship v2 in slot green beside v1 in slot blue"),
+            event(40.3, "locked", "by controller-1"),
             *step_events(SWITCH_STEPS),
-            event(47.3, "ready", "3 of 3 pods ready"),
-            event(48.9, "smoke", "3 of 3 smoke tests passed"),
+            event(47.3, "ready", "slot green: 3/3 ready after 6.1 s"),
+            event(48.9, "smoke", "slot green passed alive, ready with database and cache, each 3 times"),
             event(50.7, "weights", "green 100 %, blue 0 %", weights={"blue": 0, "green": 100}),
-            event(54.6, "confirmed", "20 of 20 probes answered by v2"),
-            event(54.6, "bake", "watch v2 for 50 s before v1 is retired"),
-            event(114.9, "drained", "blue answered nothing for 10 s (Prometheus, 3 pods)"),
-            event(118.4, "retired", "churnguard-api-blue scaled to 0"),
-            event(118.6, "completed", "v2 is live in green"),
+            event(54.6, "confirmed", "20 probes in a row were answered by slot green"),
+            event(104.6, "bake", "slot green stayed well for 50 s"),
+            event(114.9, "drained", "slot blue answered nothing for 10 s, by its own counters"),
+            event(118.4, "retired", "slot blue is scaled to 0, no pod left"),
+            event(118.6, "completed", "v2 is live in slot green; v1 in slot blue is retired."),
         ),
         measurements=[
-            measurement("ready_s", 6.1, "s", 600, "passed"),
-            measurement("smoke_failed", 0, "requests", 0, "passed"),
-            measurement("confirm_s", 3.9, "s", 60, "passed"),
-            measurement("drain_s", 10.3, "s", 120, "passed"),
+            measurement("ready_green_s", 6.1, "s", 600, "passed"),
+            measurement("smoke_tests", 2, "tests", None, "passed"),
+            measurement("confirmed_s", 3.9, "s", 60, "passed"),
+            measurement("bake_s", 50.0, "s", None, "passed"),
+            measurement("drain_s", 10.3, "s", 120, "passed", "by its own counters"),
+            measurement("retire_blue_s", 3.5, "s", 35, "passed"),
             measurement("error_ratio", 0.0004, "", None, "not_checked", "no limit is set for this environment"),
         ],
         evidence=[
-            {"kind": "probe", "path": "/health", "host": "churnguard.lab", "requests": 20, "answered_by": {"v2": 20}},
+            {"kind": "probe", "slot": "green", "consecutive": 20, "seconds": 3.87, "answered_by": {"v2": 20}},
             {
                 "kind": "query",
                 "query": 'sum(increase(churnguard_requests_total{namespace="churnguard-lab",slot="blue"}[10s]))',
@@ -163,19 +169,22 @@ def refused() -> dict[str, Any]:
     return rollout(
         "v3", "v2", "blue", V3, "rolled_back",
         timeline=timeline(
-            event(125.0, "planned", "blue_green: v3 in blue, v2 stays in green until the end"),
-            event(125.2, "locked", "lease churnguard-api-rollout"),
-            event(125.3, "step_started", "start", step="start"),
-            event(126.0, "step_done", "start", step="start"),
-            event(126.0, "step_started", "ready", step="ready"),
-            event(156.0, "failed", REFUSAL),
-            event(156.1, "rollback_started", "v2 keeps all traffic; scale churnguard-api-blue to 0"),
-            event(158.1, "rolled_back", "churnguard-api-blue scaled to 0, v2 is live in green"),
+            event(125.0, "planned", "ship v3 in slot blue beside v2 in slot green"),
+            event(125.2, "locked", "by controller-1"),
+            event(125.3, "step_started", "start blue"),
+            event(126.0, "step_done", "start blue"),
+            event(126.0, "step_started", "ready blue"),
+            event(156.0, "failed", f"ready blue: {REFUSAL}"),
+            event(156.1, "rollback_started", REFUSAL),
+            event(156.2, "step_started", "retire blue"),
+            event(158.0, "retired", "slot blue is scaled to 0, no pod left"),
+            event(158.1, "step_done", "retire blue"),
+            event(158.2, "rolled_back", "v3 was refused. Slot green with v2 kept all traffic."),
         ),
         measurements=[
-            measurement("ready_s", 30.0, "s", 30, "failed", "0 of 3 pods ready"),
-            measurement("smoke_failed", None, "requests", 0, "skipped", "no pod became ready"),
-            measurement("drain_s", None, "s", 120, "skipped", "no traffic had moved"),
+            measurement("ready_blue_s", 30.0, "s", 30, "failed"),
+            measurement("smoke_tests", None, "tests", None, "skipped", "no pod became ready"),
+            measurement("retire_blue_s", 1.8, "s", 35, "passed"),
         ],
         evidence=[
             {
@@ -241,14 +250,29 @@ def write(folder: Path, rate: float = 200.0, failures: int = 0) -> None:
             stream.write(line + "\n")
 
 
+def render(folder: Path) -> None:
+    """Render what is below C(folder), with the filters that role report uses."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "collections"))
+    filters = "ansible_collections.churnguard.ops.plugins.filter"
+    names = ("report_model", "report_plots", "report_page")
+    model_of, plots_of, page_of = (getattr(importlib.import_module(f"{filters}.{name}"), name) for name in names)
+    paths = sorted(str(path) for path in (folder / "envelopes").glob("*.json"))
+    model = model_of(paths, environment="sample", ledgers=[f"{folder}/load/*.jsonl"])
+    (folder / "report.json").write_text(json.dumps(model, indent=1), encoding="utf-8")
+    (folder / "index.html").write_text(page_of(model, plots=plots_of(model)), encoding="utf-8")
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="write sample envelopes and a load ledger")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rate", type=float, default=200.0, help="requests per second (default 200)")
     parser.add_argument("--failures", type=int, default=0, help="requests reset at the switch (default 0)")
+    parser.add_argument("--render", action="store_true", help="make the page, too")
     arguments = parser.parse_args()
     write(arguments.folder, arguments.rate, arguments.failures)
+    if arguments.render:
+        render(arguments.folder)
 
 
 if __name__ == "__main__":

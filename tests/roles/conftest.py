@@ -89,21 +89,27 @@ def api() -> client.ApiClient:
     return connection
 
 
+@pytest.fixture(scope="session")
+def deleted_namespaces(api: client.ApiClient) -> Iterator[list[str]]:
+    """Namespaces whose deletion has been asked for; at the end of the session they have to be gone."""
+    names: list[str] = []
+    yield names
+    deadline = time.monotonic() + 60
+    while left := {item.metadata.name for item in client.CoreV1Api(api).list_namespace().items} & set(names):
+        assert time.monotonic() < deadline, f"still there 60 s after their deletion: {sorted(left)}"
+        time.sleep(0.5)
+
+
 @pytest.fixture
-def namespace(api: client.ApiClient) -> Iterator[str]:
+def namespace(api: client.ApiClient, deleted_namespaces: list[str]) -> Iterator[str]:
     """A name for a namespace that does not exist yet; whatever it holds afterwards is removed."""
     name = f"roles-{secrets.token_hex(4)}"
-    core = client.CoreV1Api(api)
     yield name
     try:
-        core.delete_namespace(name)
+        client.CoreV1Api(api).delete_namespace(name)
+        deleted_namespaces.append(name)
     except client.ApiException as error:
         assert error.status == 404, error
-        return
-    deadline = time.monotonic() + 60
-    while core.list_namespace(field_selector=f"metadata.name={name}").items:
-        assert time.monotonic() < deadline, f"namespace {name} is still there 60 s after its deletion"
-        time.sleep(0.5)
 
 
 @pytest.fixture

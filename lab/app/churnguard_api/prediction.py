@@ -18,7 +18,8 @@ def churn_probability(customer: Mapping[str, Any]) -> float:
         + CHARGES * float(customer["monthly_charges"])
         + TICKETS * float(customer["support_tickets"])
     )
-    return round(1 / (1 + math.exp(-weighted)), 4)
+    # The logistic function in a form that cannot overflow.
+    return round(0.5 * (1 + math.tanh(weighted / 2)), 4)
 
 
 def risk_level(probability: float, medium: float, high: float) -> str:

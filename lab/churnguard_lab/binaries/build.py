@@ -31,7 +31,7 @@ _COMPONENT = "k8s.io/component-base/version"
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a bundle is compiled: module folder, flags, packages, and the names linked to one result."""
+    """How a bundle is compiled: module folder, main packages, flags, and the names linked to one result."""
 
     module: str
     packages: tuple[str, ...]
@@ -52,7 +52,7 @@ def recipe(bundle: Bundle) -> Recipe:
         stamps = {"gitVersion": f"v{bundle.version}", "gitMajor": major, "gitMinor": minor}
         return Recipe(
             module="control_plane",
-            packages=(".",),
+            packages=("churnguard.ops/lab/control_plane",),
             linker=" ".join(["-s -w", *(f"-X {_COMPONENT}.{name}={value}" for name, value in stamps.items())]),
             output="control-plane",
             links=bundle.executables,
@@ -124,6 +124,7 @@ class Progress:
     title: str
     report: Report
     modules: int
+    mains: tuple[str, ...] = ()
     packages: int = 0
     fetched: int = 0
     compiled: int = 0
@@ -155,7 +156,7 @@ def build(bundle: Bundle, folder: Path, cache: Path, report: Report) -> None:
     go = find_go(cache, report)
     environment = build_environment(os.environ)
     requirements = len(_REQUIREMENT.findall((module / "go.mod").read_text(encoding="utf-8")))
-    progress = Progress(bundle.title, report, modules=requirements)
+    progress = Progress(bundle.title, report, modules=requirements, mains=how.packages)
     report.say(f"building {bundle.title} from its Go modules; the first time takes minutes")
     common = {
         "environment": environment,

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import requests
+import urllib3
 
 from churnguard_lab.binaries.catalogue import KUBERNETES, BinariesError, Bundle
 from churnguard_lab.binaries.report import Report
@@ -136,12 +137,12 @@ def _words(error: requests.RequestException) -> str:
         return f"the server answered {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
-    if isinstance(error, requests.Timeout):
+    cause = error.args[0] if error.args else error
+    if isinstance(error, requests.Timeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
         return "the server stopped answering"
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
         return "the answer was cut off"
     if isinstance(error, requests.ConnectionError):
-        cause = error.args[0] if error.args else error
         reason = getattr(cause, "reason", cause)
         return f"no connection ({str(reason).rsplit(': ', 1)[-1]})"
     return str(error)

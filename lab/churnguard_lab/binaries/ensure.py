@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,12 +27,14 @@ from churnguard_lab.binaries import build, catalogue, download
 from churnguard_lab.binaries.catalogue import BinariesError, Bundle
 from churnguard_lab.binaries.report import Report
 
-SYSTEM_ETCD = Path("/usr/bin/etcd")
+DEBIAN_ETCD = Path("/usr/bin/etcd")
 LOCK_DEADLINE_S = 3600.0
 
 
-def ensure(assets: Path | None, cache: Path, sources: download.Sources, report: Report) -> dict[str, object]:
-    """Find or get everything. Raises BinariesError."""
+def ensure(
+    assets: Path | None, etcd: Path, cache: Path, sources: download.Sources, report: Report
+) -> dict[str, object]:
+    """Find or get everything; `etcd` is used when `assets` has none. Raises BinariesError."""
     if assets and not assets.is_dir():
         raise BinariesError(f"there is no folder {assets}: correct lab_assets_dir or KUBEBUILDER_ASSETS")
     paths: dict[str, Path] = {}
@@ -44,10 +47,10 @@ def ensure(assets: Path | None, cache: Path, sources: download.Sources, report: 
         paths |= rest | given
         origins |= dict.fromkeys(rest, origin) | dict.fromkeys(given, "folder")
     given = catalogue.in_folder(assets, ("etcd",)) if assets else {}
-    paths["etcd"] = given.get("etcd", SYSTEM_ETCD)
+    paths["etcd"] = given.get("etcd", etcd)
     origins["etcd"] = "folder" if given else "system"
     if not catalogue.executable(paths["etcd"]):
-        raise BinariesError(f"there is no {SYSTEM_ETCD}: run lab/install_packages, or name a folder that has etcd")
+        raise BinariesError(f"there is no {etcd}: run lab/install_packages, or name a folder that has etcd")
     changed = bool({"release", "build"} & set(origins.values()))
     return {"changed": changed, "paths": {name: str(path) for name, path in paths.items()}, "sources": origins}
 
@@ -148,13 +151,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", nargs="?", choices=["ensure"], default="ensure")
     default = os.environ.get("KUBEBUILDER_ASSETS")
     parser.add_argument("--assets", type=Path, default=Path(default) if default else None, help="folder to use first")
+    parser.add_argument("--etcd", type=Path, default=DEBIAN_ETCD, help="etcd, unless the folder has it")
     official = download.Sources()
     parser.add_argument("--kubernetes-url", default=official.kubernetes, help="releases of Kubernetes, or a mirror")
     parser.add_argument("--prometheus-url", default=official.prometheus, help="releases of Prometheus, or a mirror")
     options = parser.parse_args(arguments)
     sources = download.Sources(options.kubernetes_url, options.prometheus_url)
+    # Ended from outside as by a person: what was begun is cleared away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        print(json.dumps(ensure(options.assets, catalogue.cache_root(os.environ), sources, Report())))
+        print(json.dumps(ensure(options.assets, options.etcd, catalogue.cache_root(os.environ), sources, Report())))
     except (BinariesError, OSError) as error:
         print(f"cannot get the lab's executables: {error}", file=sys.stderr)
         return 1

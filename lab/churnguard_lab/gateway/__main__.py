@@ -12,7 +12,7 @@ from pathlib import Path
 from churnguard_lab import settings as lab_settings
 from churnguard_lab.gateway import health
 from churnguard_lab.gateway.api import Api, ApiError
-from churnguard_lab.gateway.controller import Controller, DataPlane
+from churnguard_lab.gateway.controller import MEMORY_FILE, Controller, DataPlane
 from churnguard_lab.gateway.haproxy import HAProxy, HAProxyError
 
 _log = logging.getLogger("churnguard_lab.gateway")
@@ -40,19 +40,19 @@ def run(settings: lab_settings.Settings, keep_haproxy: bool) -> int:
     directory = settings.state_dir / "gateway"
     haproxy = HAProxy(directory, settings.log_dir / "haproxy.log", settings.state_dir)
     api = Api(settings.component_kubeconfig("gateway"))
-    data_plane = DataPlane(haproxy, directory, settings.ports.gateway, settings.ports.gateway_admin, metrics)
+    ports = settings.ports
+    data_plane = DataPlane(haproxy, directory / MEMORY_FILE, ports.gateway, ports.gateway_admin, metrics)
     controller = Controller(settings, api, data_plane, metrics)
-    port = settings.ports.gateway_controller
     try:
-        server = health.serve(port, metrics, controller.health)
+        server = health.serve(ports.gateway_controller, metrics, controller.health)
     except OSError as error:
-        print(f"gateway: cannot listen on 127.0.0.1:{port}: {error.strerror}", file=sys.stderr)
+        print(f"gateway: cannot listen on 127.0.0.1:{ports.gateway_controller}: {error.strerror}", file=sys.stderr)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         # The handler may interrupt a holder of the lock that stop() takes, so stop() runs in a thread of its own.
         signal.signal(number, lambda *_: threading.Thread(target=controller.stop).start())
     data_plane.start_with_last_state()
-    _log.info("gateway on 127.0.0.1:%d, class %s", settings.ports.gateway, settings.gateway.gateway_class)
+    _log.info("gateway on 127.0.0.1:%d, class %s", ports.gateway, settings.gateway.gateway_class)
     controller.run()
     if not keep_haproxy:
         haproxy.stop()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from churnguard_lab.gateway import plan, runtime
@@ -25,19 +27,18 @@ _log = logging.getLogger(__name__)
 #: Between two looks at HAProxy when nothing changes: a dead one is started, a wrong one set right.
 _INSPECTION_S = 2.0
 _RETRY_S = 0.5
-_POOLS_FILE = "pools.json"
+MEMORY_FILE = "memory.json"
 
 
 class DataPlane:
     """HAProxy kept at a desired state; remembers which pod has which slot, also across controllers."""
 
-    def __init__(self, haproxy: HAProxy, directory: Path, front_port: int, admin_port: int, metrics: Metrics) -> None:
+    def __init__(self, haproxy: HAProxy, memory: Path, front_port: int, admin_port: int, metrics: Metrics) -> None:
         self.haproxy = haproxy
-        self._directory = directory
-        self._front_port = front_port
-        self._admin_port = admin_port
+        self._memory = memory
+        self._ports = (front_port, admin_port)
         self._metrics = metrics
-        self.pools: dict[str, Pool] = load_pools(directory / _POOLS_FILE)
+        self._remembered_ports, self.pools = load_memory(memory)
         self._written: Rendered | None = None
 
     def start_with_last_state(self) -> None:
@@ -46,26 +47,27 @@ class DataPlane:
         if self.haproxy.workers():
             _log.info("HAProxy runs already: adopted")
             return
-        config = self._directory / "haproxy.cfg"
-        structure = runtime.parse_structure(config.read_text(encoding="utf-8")) if config.exists() else ""
-        if not structure or f"127.0.0.1:{self._front_port}\n" not in config.read_text(encoding="utf-8"):
-            rendered = render(Desired(), self._front_port, self._admin_port)
-            self.haproxy.check(rendered.config)
-            self.haproxy.write(rendered)
-            structure = rendered.structure
         self._metrics.starts.inc()
-        self.haproxy.start(structure)
+        if self._remembered_ports == self._ports:
+            try:
+                self.haproxy.start(None)
+                return
+            except HAProxyError as error:
+                _log.warning("cannot start with the last state (%s): starting without routes", error)
+        rendered = render(Desired(), *self._ports)
+        self.haproxy.write(rendered)
+        self.haproxy.start(rendered.structure)
 
     def sync(self, desired: Desired) -> None:
         """Bring HAProxy to `desired` and read back that it is there. Raises HAProxyError."""
-        rendered = render(desired, self._front_port, self._admin_port)
+        rendered = render(desired, *self._ports)
         workers = self.haproxy.workers()
         running = self.haproxy.actual(workers[0]).structure if workers else ""
         if running != rendered.structure:
-            self.haproxy.check(rendered.config)
+            self.haproxy.check(rendered)
         if rendered != self._written:
             self.haproxy.write(rendered)
-            save_pools(self._directory / _POOLS_FILE, desired.pools)
+            save_memory(self._memory, self._ports, desired.pools)
             self._written = rendered
         if not workers:
             _log.warning("HAProxy does not run: starting it")
@@ -87,46 +89,51 @@ class DataPlane:
         _log.info("reloaded to structure %s in %.2f s", structure, time.monotonic() - started)
 
     def _steer(self, desired: Desired, structure: str) -> None:
-        """Set weights and servers on every worker: one that is leaving after a reload still serves idle clients."""
-        workers = self.haproxy.workers()
-        self._metrics.workers.set(len(workers))
-        for position, worker in enumerate(workers):
-            try:
-                actual = self.haproxy.actual(worker)
-                commands = runtime.commands(desired, actual)
-                if commands:
-                    self.haproxy.apply(worker, commands)
-                    self._metrics.commands.inc(len(commands))
-                    _log.info("worker %d: %s", worker, "; ".join(commands))
-                    actual = self.haproxy.actual(worker)
-            except HAProxyError:
-                if position == 0:
-                    raise
-                continue  # a leaving worker may end at any moment
-            lacking = runtime.differences(desired, actual) if position == 0 else []
-            if position == 0 and actual.structure != structure:
-                lacking.append(f"it runs structure {actual.structure}, not {structure}")
-            if lacking:
-                raise HAProxyError(f"HAProxy worker {worker} did not take the state: {'; '.join(lacking[:5])}")
+        """Set map and servers on the current worker and read them back; have leaving workers hand over to it."""
+        current, *leaving = self.haproxy.workers()
+        self._metrics.workers.set(1 + len(leaving))
+        actual = self.haproxy.actual(current)
+        commands = runtime.commands(desired, actual)
+        if commands:
+            self._apply(current, commands)
+            actual = self.haproxy.actual(current)
+        lacking = runtime.differences(desired, actual)
+        if actual.structure != structure:
+            lacking.append(f"it runs structure {actual.structure}, not {structure}")
+        if lacking:
+            raise HAProxyError(f"HAProxy worker {current} did not take the state: {'; '.join(lacking[:5])}")
+        for worker in leaving:
+            with contextlib.suppress(HAProxyError):  # it may end at any moment
+                self._apply(worker, runtime.handover_commands(self.haproxy.actual(worker)))
+
+    def _apply(self, worker: int, commands: list[str]) -> None:
+        if commands:
+            self.haproxy.apply(worker, commands)
+            self._metrics.commands.inc(len(commands))
+            _log.info("worker %d: %s", worker, "; ".join(commands))
 
 
-def load_pools(path: Path) -> dict[str, Pool]:
-    """Which pod had which slot when the last controller ended; nothing when that is not known."""
+def load_memory(path: Path) -> tuple[tuple[int, int] | None, dict[str, Pool]]:
+    """The ports and the pools when the last controller ended; nothing when that is not known."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {name: tuple(Slot(**slot) if slot else None for slot in slots) for name, slots in content.items()}
+        front, admin = content["ports"]
+        pools = {
+            name: tuple(Slot(**slot) if slot else None for slot in slots) for name, slots in content["pools"].items()
+        }
+        return (front, admin), pools
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        _log.warning("cannot read %s (%s): pods get new slots", path, error)
-        return {}
+        return None, {}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        _log.warning("cannot read %s (%r): pods get new slots", path, error)
+        return None, {}
 
 
-def save_pools(path: Path, pools: dict[str, Pool]) -> None:
-    """Remember which pod has which slot."""
-    content = {name: [dataclasses.asdict(slot) if slot else None for slot in pool] for name, pool in pools.items()}
+def save_memory(path: Path, ports: tuple[int, int], pools: Mapping[str, Pool]) -> None:
+    """Remember for the next controller what HAProxy was told."""
+    slots = {name: [dataclasses.asdict(slot) if slot else None for slot in pool] for name, pool in pools.items()}
     partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(content), encoding="utf-8")
+    partial.write_text(json.dumps({"ports": ports, "pools": slots}), encoding="utf-8")
     partial.replace(path)
 
 

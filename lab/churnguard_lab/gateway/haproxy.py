@@ -1,13 +1,13 @@
 """The HAProxy process and its runtime API: the edge towards the data plane.
 
 HAProxy runs in master-worker mode and in a session of its own, so that it outlives a controller that is killed; the
-next controller finds it by its master socket. That socket has an abstract name: no file, hence no path-length limit.
+next controller finds it by its master socket. That socket is bound and reached by a short relative name, since a
+socket's address holds about a hundred characters and the state folder's path may be longer.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import signal
 import socket
@@ -29,7 +29,7 @@ from churnguard_lab.gateway.runtime import (
 from churnguard_lab.settings import MARKER_ENVIRONMENT
 
 CONFIG_FILE = "haproxy.cfg"
-_CANDIDATE_FILE = "haproxy.cfg.new"
+_SOCKET = "master.sock"
 _COMMAND_TIMEOUT_S = 5.0
 _START_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 10.0
@@ -42,15 +42,13 @@ class HAProxyError(Exception):
 
 
 class HAProxy:
-    """One HAProxy in `directory` (its configuration and weights map live there), logging to `log_file`."""
+    """One HAProxy in `directory` (its configuration and map live there), logging to `log_file`."""
 
     def __init__(self, directory: Path, log_file: Path, state_dir: Path, binary: str = "/usr/sbin/haproxy") -> None:
         self._directory = directory
         self._log_file = log_file
         self._state_dir = state_dir
         self._binary = binary
-        digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-        self._socket_name = f"churnguard-gateway-{digest}"
         self._child: subprocess.Popen[bytes] | None = None
 
     # -- process -----------------------------------------------------------------------------------------------------
@@ -66,10 +64,10 @@ class HAProxy:
         except RuntimeAnswerError as error:
             raise HAProxyError(str(error)) from error
 
-    def start(self, structure: str) -> None:
-        """Start HAProxy on the written configuration; returns when its worker runs `structure`."""
+    def start(self, structure: str | None) -> None:
+        """Start HAProxy on the written configuration; returns when its worker runs `structure` (None: any)."""
         environment = {**os.environ, MARKER_ENVIRONMENT: str(self._state_dir)}
-        command = [self._binary, "-W", "-S", f"abns@{self._socket_name}", "-f", CONFIG_FILE]
+        command = [self._binary, "-W", "-S", f"unix@{_SOCKET},mode,600", "-f", CONFIG_FILE]
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         with open(self._log_file, "ab") as log:
             try:
@@ -119,7 +117,7 @@ class HAProxy:
                 return process.pid
         raise HAProxyError("HAProxy does not run")
 
-    def _await_structure(self, structure: str, action: str) -> None:
+    def _await_structure(self, structure: str | None, action: str) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
         problem = "no answer"
         while time.monotonic() < deadline:
@@ -130,31 +128,28 @@ class HAProxy:
                 )
             try:
                 workers = self.workers()
-                found = self.actual(workers[0]).structure if workers else "none"
-                if found == structure:
+                found = self.actual(workers[0]).structure if workers else "no worker"
+                if workers and structure in (None, found):
                     return
-                problem = f"the worker runs structure {found!r}"
+                problem = f"found {found!r}"
             except (HAProxyError, OSError) as error:
                 problem = str(error)
             time.sleep(0.05)
         raise HAProxyError(
-            f"HAProxy did not take structure {structure} within {_START_TIMEOUT_S:.0f} s of {action} ({problem}); "
-            f"end of {self._log_file}:\n{_tail(self._log_file)}"
+            f"HAProxy did not take structure {structure or '(any)'} within {_START_TIMEOUT_S:.0f} s of {action} "
+            f"({problem}); end of {self._log_file}:\n{_tail(self._log_file)}"
         )
 
     # -- files -------------------------------------------------------------------------------------------------------
 
-    def check(self, config: str) -> None:
-        """Have HAProxy check a configuration. Raises HAProxyError with its complaint."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        weights = self._directory / MAP_FILE
-        if not weights.exists():
-            weights.write_text("", encoding="utf-8")
-        (self._directory / _CANDIDATE_FILE).write_text(config, encoding="utf-8")
+    def check(self, rendered: Rendered) -> None:
+        """Have HAProxy check configuration and map together. Raises HAProxyError with its complaint."""
+        candidate = self._directory / "candidate"
+        _write(candidate, rendered)
         try:
             done = subprocess.run(
-                [self._binary, "-c", "-f", _CANDIDATE_FILE],
-                cwd=self._directory,
+                [self._binary, "-c", "-f", CONFIG_FILE],
+                cwd=candidate,
                 capture_output=True,
                 text=True,
                 timeout=_START_TIMEOUT_S,
@@ -163,16 +158,11 @@ class HAProxy:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise HAProxyError(f"cannot check a configuration with {self._binary}: {error}") from error
         if done.returncode:
-            raise HAProxyError(f"HAProxy refuses {self._directory / _CANDIDATE_FILE}:\n{done.stderr.strip()}")
+            raise HAProxyError(f"HAProxy refuses {candidate / CONFIG_FILE}:\n{done.stderr.strip()}")
 
     def write(self, rendered: Rendered) -> None:
-        """Write configuration and weights, each atomically, so that whatever starts next finds the newest state."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        for name, text in ((MAP_FILE, rendered.weights), (CONFIG_FILE, rendered.config)):
-            path = self._directory / name
-            partial = path.with_name(name + ".part")
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
+        """Write configuration and map, each atomically, so that whatever starts next finds the newest state."""
+        _write(self._directory, rendered)
 
     # -- runtime API -------------------------------------------------------------------------------------------------
 
@@ -185,7 +175,7 @@ class HAProxy:
         """What one worker does now."""
         return Actual(
             structure=parse_structure(self._tell(worker, "show info")),
-            weights=parse_map(self._tell(worker, f"show map {MAP_FILE}")),
+            entries=parse_map(self._tell(worker, f"show map {MAP_FILE}")),
             servers=parse_servers(self._tell(worker, "show servers state")),
         )
 
@@ -200,20 +190,32 @@ class HAProxy:
         return self._ask(f"@!{worker} {command}")
 
     def _ask(self, line: str) -> str:
-        # HAProxy's abstract names fill the whole address with zeros.
-        address = b"\0" + self._socket_name.encode().ljust(107, b"\0")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_COMMAND_TIMEOUT_S)
-            try:
-                connection.connect(address)
+        """The master's answer. Raises ConnectionRefusedError when HAProxy does not run, HAProxyError otherwise."""
+        try:
+            folder = os.open(self._directory, os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError as error:
+            raise ConnectionRefusedError(str(error)) from error
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(_COMMAND_TIMEOUT_S)
+                connection.connect(f"/proc/self/fd/{folder}/{_SOCKET}")
                 connection.sendall(line.encode() + b"\n")
                 connection.shutdown(socket.SHUT_WR)
-                chunks = list(iter(lambda: connection.recv(65536), b""))
-            except ConnectionRefusedError:
-                raise
-            except OSError as error:
-                raise HAProxyError(f"HAProxy's runtime API did not answer {line[:80]!r}: {error}") from error
-        return b"".join(chunks).decode()
+                return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            raise ConnectionRefusedError(str(error)) from error
+        except OSError as error:
+            raise HAProxyError(f"HAProxy's runtime API did not answer {line[:80]!r}: {error}") from error
+        finally:
+            os.close(folder)
+
+
+def _write(directory: Path, rendered: Rendered) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in ((MAP_FILE, rendered.entries), (CONFIG_FILE, rendered.config)):
+        partial = directory / f"{name}.part"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(directory / name)
 
 
 def _is_running(pid: int) -> bool:

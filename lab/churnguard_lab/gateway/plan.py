@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from churnguard_lab.gateway.model import Gateway, Key, Pod, Reference, Route, Service
-from churnguard_lab.gateway.pools import Pool, assign, members
+from churnguard_lab.gateway.pools import UP, Pool, assign, members
 from churnguard_lab.gateway.routes import Attachment, Line, ServedRoute, attach, precedence, rule_keys
 
 #: A request draws a number below SCALE; thresholds are counted on the same scale.
@@ -25,7 +25,7 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedRule:
-    """A rule's key in the weights map, its backends in order (None: the reference leads nowhere) and thresholds."""
+    """A rule's key in the map, its backends in order (None: the reference leads nowhere) and thresholds."""
 
     key: str
     backends: tuple[str | None, ...]
@@ -33,7 +33,7 @@ class PlannedRule:
 
     @property
     def split(self) -> str:
-        """The rule's value in the weights map."""
+        """The rule's value in the map."""
         return ":".join(map(str, self.thresholds))
 
 
@@ -57,9 +57,15 @@ class Desired:
     unresolved: Mapping[Key, tuple[str, str]] = dataclasses.field(default_factory=dict)
 
     @property
-    def weights(self) -> dict[str, str]:
-        """The weights map: rule key to split."""
-        return {rule.key: rule.split for route in self.routes for rule in route.rules}
+    def entries(self) -> dict[str, str]:
+        """The map that HAProxy looks up for each request: a rule's key to its split, and a backend's name to whether
+        it has pods (1 or 0)."""
+        splits = {rule.key: rule.split for route in self.routes for rule in route.rules}
+        has_pods = {
+            name: str(int(any(slot is not None and slot.state == UP for slot in pool)))
+            for name, pool in self.pools.items()
+        }
+        return splits | has_pods
 
 
 def thresholds(weights: Sequence[int]) -> tuple[int, ...]:

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 
 from churnguard_lab.gateway.api import Api, ApiError
 from churnguard_lab.gateway.health import Metrics
-from churnguard_lab.gateway.model import CONTROLLER_NAME, Key, Object
+from churnguard_lab.gateway.model import Key, Object
 from churnguard_lab.gateway.plan import Desired
 from churnguard_lab.gateway.status import (
     Status,
     attachments_by_route,
     class_status,
     gateway_status,
+    is_ours,
     route_status,
 )
 from churnguard_lab.gateway.store import GATEWAY_CLASSES, GATEWAYS, ROUTES, Kind, View, our_classes
@@ -96,8 +97,11 @@ class Publisher:
         for name in classes:
             key = ("", name)
             yield GATEWAY_CLASSES, key, self._view.of(GATEWAY_CLASSES)[key], lambda item: class_status(item, _now())
+        foreign = set()
         for key, item in self._view.of(GATEWAYS).items():
-            if item["spec"].get("gatewayClassName") in classes:
+            if item["spec"].get("gatewayClassName") not in classes:
+                foreign.add(key)
+            else:
                 yield (
                     GATEWAYS,
                     key,
@@ -107,20 +111,19 @@ class Publisher:
         by_route = attachments_by_route(outcome.desired)
         for key, item in self._view.of(ROUTES).items():
             attachments = by_route.get(key, [])
-            if attachments or _names_us(item):
+            if attachments or any(is_ours(parent, item, foreign) for parent in _parents(item)):
                 yield (
                     ROUTES,
                     key,
                     item,
                     lambda item, attachments=attachments: route_status(
-                        item, attachments, outcome.desired, outcome.problem, _now()
+                        item, attachments, foreign, outcome.desired, outcome.problem, _now()
                     ),
                 )
 
 
-def _names_us(item: Object) -> bool:
-    parents = (item.get("status") or {}).get("parents") or ()
-    return any(parent.get("controllerName") == CONTROLLER_NAME for parent in parents)
+def _parents(item: Object) -> list[Object]:
+    return (item.get("status") or {}).get("parents") or []
 
 
 def _differs(item: Object, status: Status) -> bool:

@@ -1,7 +1,7 @@
 """The HAProxy configuration of a desired state. Pure.
 
-Its structure (hosts, rules, backends, number of slots) can only be changed by a reload; the weights (a map file) and
-the servers' addresses and states can be changed at run time too, and are written so that a restart finds them.
+Its structure (hosts, rules, backends, number of slots) can only be changed by a reload; the map (weights) and the
+servers' addresses and states can be changed at run time too, and are written so that a restart finds them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from churnguard_lab.gateway.plan import SCALE, Desired, PlannedRoute, PlannedRul
 from churnguard_lab.gateway.pools import DRAIN, Pool
 from churnguard_lab.gateway.routes import ANY_HOST, host_order
 
-#: The weights map, beside the configuration; HAProxy runs in that folder.
-MAP_FILE = "weights.map"
+#: The map of splits and filled pools, beside the configuration; HAProxy runs in that folder.
+MAP_FILE = "gateway.map"
 DESCRIPTION_PREFIX = "churnguard-gateway "
+#: Map entry that is set to 1 in a worker which a reload has replaced: it hands the requests of clients that were idle
+#: on to its successor, so that nobody is served by an old state. (HAProxy lets nobody change a leaving worker's
+#: servers, but its map.)
+HANDOVER = "handover"
 NO_ROUTE, NO_WEIGHT, MISSING = "no-route", "no-weight", "backend-not-found"
 FREE_ADDRESS = "0.0.0.0:1"
 
@@ -26,7 +30,7 @@ class Rendered:
     """The two files, and the identity of the configuration's structure."""
 
     config: str
-    weights: str
+    entries: str
     structure: str
 
 
@@ -36,7 +40,7 @@ def render(desired: Desired, front_port: int, admin_port: int) -> Rendered:
     structure = hashlib.sha256(skeleton.encode()).hexdigest()[:16]
     return Rendered(
         config=_config(desired, front_port, admin_port, structure, with_servers=True),
-        weights="".join(f"{key} {split}\n" for key, split in sorted(desired.weights.items())),
+        entries=f"{HANDOVER} 0\n" + "".join(f"{key} {value}\n" for key, value in sorted(desired.entries.items())),
         structure=structure,
     )
 
@@ -45,6 +49,7 @@ def _config(desired: Desired, front_port: int, admin_port: int, structure: str, 
     lines = _globals(admin_port, structure) + _frontend(desired, front_port)
     for name, pool in sorted(desired.pools.items()):
         lines += _backend(name, pool, with_servers)
+    lines += ["", f"backend {HANDOVER}", "  http-reuse never", f"  server successor 127.0.0.1:{front_port}"]
     lines += _reply(NO_ROUTE, 404, "no HTTPRoute matches this host, path and headers")
     lines += _reply(NO_WEIGHT, 503, "the matching rule sends nothing anywhere: all its weights are 0")
     lines += _reply(MISSING, 500, "the matching rule's backendRef does not exist (see the HTTPRoute's status)")
@@ -58,6 +63,8 @@ def _globals(admin_port: int, structure: str) -> list[str]:
         f"  description {quote(DESCRIPTION_PREFIX + structure)}",
         f"  stats socket ipv4@127.0.0.1:{admin_port} level admin",
         "  log stdout format raw daemon",
+        # A second HAProxy on the same port must fail, not take half of the connections.
+        "  noreuseport",
         "  maxconn 8000",
         # One thread serves thousands of requests a second, and applies each runtime change between two requests.
         "  nbthread 1",
@@ -106,6 +113,7 @@ def _frontend(desired: Desired, front_port: int) -> list[str]:
         "",
         "frontend gateway",
         f"  bind 127.0.0.1:{front_port}",
+        f"  use_backend {HANDOVER} if {{ str({HANDOVER}),map_str({MAP_FILE}) -m str 1 }}",
         "  http-request set-var(txn.host) req.fhdr(host),field(1,:),lower",
     ]
     owners = {hostname: route for route in desired.routes for hostname in route.hostnames}
@@ -138,7 +146,7 @@ def _route_lines(route: PlannedRoute) -> list[str]:
     lines = []
     for line in route.lines:
         key = quote(route.rules[line.rule].key)
-        tests = "".join(" " + test(condition) for condition in line.conditions)
+        tests = "".join(" " + acl(condition) for condition in line.conditions)
         lines.append(
             f"  http-request set-var(txn.rule) str({key}) if !{{ var(txn.rule) -m found }} "
             f"{{ var(txn.route) -m str -- {quote('/'.join(route.key))} }}{tests}"
@@ -146,7 +154,7 @@ def _route_lines(route: PlannedRoute) -> list[str]:
     return lines
 
 
-def test(condition: Condition) -> str:
+def acl(condition: Condition) -> str:
     """The HAProxy condition for one Gateway API condition."""
     if condition.kind == "path" and condition.match == "PathPrefix":
         # /a covers /a and /a/b, not /ab.
@@ -181,8 +189,9 @@ def _backend(name: str, pool: Pool, with_servers: bool) -> list[str]:
     lines = [
         "",
         f"backend {name}",
+        # Not nbsrv, which is 0 in a worker that is leaving although its servers still work.
         f"  http-request return status 503 content-type text/plain string {quote(text)} "
-        "hdr X-Gateway-Reason no-ready-pods if { nbsrv eq 0 }",
+        f"hdr X-Gateway-Reason no-ready-pods if !{{ str({name}),map_str({MAP_FILE}) -m str 1 }}",
     ]
     if not with_servers:
         return [*lines, f"  # {len(pool)} slots"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 
 from churnguard_lab.gateway.model import Condition, Gateway, Key, Listener, Parent, Route, Rule
@@ -152,14 +150,5 @@ def host_order(hostnames: Iterable[str]) -> list[str]:
 
 
 def rule_keys(route: Route) -> list[str]:
-    """A key for each rule that changes with all it says but the weights, so that an older HAProxy worker and the
-    current one can be told about weights under the same keys without mistaking one rule for another."""
-    keys: list[str] = []
-    for rule in route.rules:
-        references = [(item.namespace, item.name, item.port) for item in rule.references]
-        matches = [[dataclasses.astuple(condition) for condition in match] for match in rule.matches]
-        text = json.dumps([matches, references])
-        base = f"{route.namespace}/{route.name}/{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-        twins = sum(key == base or key.startswith(base + "/") for key in keys)
-        keys.append(f"{base}/{twins}" if twins else base)
-    return keys
+    """A key for each rule of a route."""
+    return [f"{route.namespace}/{route.name}/{index}" for index in range(len(route.rules))]

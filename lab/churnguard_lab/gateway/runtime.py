@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from churnguard_lab.gateway.plan import Desired
 from churnguard_lab.gateway.pools import DRAIN, UP, Slot
-from churnguard_lab.gateway.render import DESCRIPTION_PREFIX, MAP_FILE
+from churnguard_lab.gateway.render import DESCRIPTION_PREFIX, HANDOVER, MAP_FILE
 
 #: Bit of srv_admin_state: forced maintenance (whoever else also asked for it).
 _FORCED_MAINTENANCE = 0x01
@@ -33,7 +33,7 @@ class Actual:
     """What one worker does now."""
 
     structure: str
-    weights: Mapping[str, str]
+    entries: Mapping[str, str]
     servers: Mapping[Address, Server]
 
 
@@ -102,15 +102,15 @@ def parse_servers(text: str) -> dict[Address, Server]:
 
 
 def commands(desired: Desired, actual: Actual) -> list[str]:
-    """Runtime commands that bring a worker to `desired`, as far as its structure reaches.
+    """Runtime commands that bring the current worker to `desired`.
 
-    Servers that start taking requests come first, then the weights, then the servers that stop: at no moment does a
-    weight point to a pool that is not filled yet or is emptied already.
+    In this order: servers that start taking requests, pools that are filled, splits, pools that are empty, servers that
+    stop. At no moment does a weight point to a pool that is not filled yet or is emptied already.
     """
-    weights = [
-        f"{'set' if key in actual.weights else 'add'} map {MAP_FILE} {key} {split}"
-        for key, split in sorted(desired.weights.items())
-        if actual.weights.get(key) != split
+    entries = [
+        f"{'set' if key in actual.entries else 'add'} map {MAP_FILE} {key} {value}"
+        for key, value in sorted(desired.entries.items(), key=lambda entry: _turn(desired, *entry))
+        if actual.entries.get(key) != value
     ]
     starting: list[str] = []
     stopping: list[str] = []
@@ -120,15 +120,26 @@ def commands(desired: Desired, actual: Actual) -> list[str]:
             continue
         target = starting if slot and slot.state == UP else stopping
         target += _server_commands("/".join(address), slot, server)
-    return starting + weights + stopping
+    return starting + entries + stopping
+
+
+def _turn(desired: Desired, key: str, value: str) -> tuple[int, str]:
+    if key not in desired.pools:
+        return 1, key
+    return (0 if value == "1" else 2), key
+
+
+def handover_commands(actual: Actual) -> list[str]:
+    """Runtime commands for a worker that a reload has replaced: it hands requests on to its successor."""
+    return [] if actual.entries.get(HANDOVER) == "1" else [f"set map {MAP_FILE} {HANDOVER} 1"]
 
 
 def differences(desired: Desired, actual: Actual) -> list[str]:
     """What a worker lacks of `desired`, for people; empty when it does all of it."""
     lacking = [
-        f"weights of {key} are {actual.weights.get(key)}, not {split}"
-        for key, split in sorted(desired.weights.items())
-        if actual.weights.get(key) != split
+        f"map entry {key} is {actual.entries.get(key)}, not {value}"
+        for key, value in sorted(desired.entries.items())
+        if actual.entries.get(key) != value
     ]
     for address, slot in _slots(desired):
         server = actual.servers.get(address)

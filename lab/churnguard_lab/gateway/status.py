@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from churnguard_lab.gateway.model import CONTROLLER_NAME, GATEWAY_GROUP, Gateway, Key, Object, parse_gateway
@@ -95,17 +95,18 @@ def _listeners(
     return result
 
 
-def route_status(item: Object, attachments: Sequence[Attachment], desired: Desired, problem: str, now: str) -> Status:
-    """Status of an HTTPRoute: our parents' entries anew, other controllers' entries untouched.
+def route_status(
+    item: Object, attachments: Sequence[Attachment], foreign: Container[Key], desired: Desired, problem: str, now: str
+) -> Status:
+    """Status of an HTTPRoute: our parents' entries anew, other controllers' entries untouched. `foreign` are the
+    Gateways of other classes: another instance of this controller may serve them under the same controller name.
 
     observedGeneration is the generation that HAProxy was given, which during the propagation delay is an older one
     than the object's.
     """
     before = (item.get("status") or {}).get("parents") or []
-    others = [parent for parent in before if parent.get("controllerName") != CONTROLLER_NAME]
-    known = {
-        _parent_key(parent["parentRef"]): parent for parent in before if parent.get("controllerName") == CONTROLLER_NAME
-    }
+    others = [parent for parent in before if not is_ours(parent, item, foreign)]
+    known = {_parent_key(parent["parentRef"]): parent for parent in before if is_ours(parent, item, foreign)}
     ours = []
     for attachment in attachments:
         resolved: Finding = ("ResolvedRefs", True, "ResolvedRefs", "")
@@ -126,6 +127,13 @@ def route_status(item: Object, attachments: Sequence[Attachment], desired: Desir
             }
         )
     return {"parents": others + ours}
+
+
+def is_ours(parent: Mapping[str, Any], item: Object, foreign: Container[Key]) -> bool:
+    """Whether this instance wrote that entry of a route's status."""
+    reference = parent["parentRef"]
+    gateway = (reference.get("namespace") or item["metadata"]["namespace"], reference["name"])
+    return parent.get("controllerName") == CONTROLLER_NAME and gateway not in foreign
 
 
 def _parent_key(reference: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ WATCH_S = 60
 _STRATEGIC = "application/strategic-merge-patch+json"
 
 Json = dict[str, Any]
+_FAILURES = (client.ApiException, urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError)
 
 
 class ApiError(Exception):
@@ -71,10 +72,8 @@ class NodeApi:
             ):
                 if event is not None:
                     yield event["type"], event["raw_object"]
-        except client.ApiException as error:
-            raise ApiError(attempted, error.status, _reason(error)) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ApiError(attempted, None, str(error)) from error
+        except _FAILURES as error:
+            raise _api_error(attempted, error) from error
 
     def patch_pod_status(self, namespace: str, name: str, uid: str, status: Mapping[str, Any]) -> Json:
         """Write a pod's status; the uid makes sure that it is not a later pod of the same name."""
@@ -171,15 +170,26 @@ def _call(attempted: str, function: Callable[..., Any], *arguments: Any, **optio
     try:
         answer = function(*arguments, _preload_content=False, _request_timeout=TIMEOUT, **options)
         return json.loads(answer.data)
-    except client.ApiException as error:
-        raise ApiError(attempted, error.status, _reason(error)) from error
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise ApiError(attempted, None, f"no answer from the API server: {error}") from error
+    except _FAILURES as error:
+        raise _api_error(attempted, error) from error
 
 
-def _reason(error: client.ApiException) -> str:
+def _api_error(attempted: str, error: Exception) -> ApiError:
+    """The ApiError of what the client library raised."""
+    if isinstance(error, AttributeError):
+        # A TLS connection that breaks makes an ApiException without a body, at which the library itself stumbles.
+        if not isinstance(error.__context__, client.ApiException):
+            raise error
+        error = error.__context__
+    if isinstance(error, client.ApiException) and error.status:
+        return ApiError(attempted, error.status, f"{error.status} {_message(error)}")
+    reason = error.reason if isinstance(error, client.ApiException) else str(error)
+    return ApiError(attempted, None, f"no answer from the API server: {reason}")
+
+
+def _message(error: client.ApiException) -> str:
     """What the server said: the message of its Status object, else the HTTP reason."""
     try:
-        return f"{error.status} {json.loads(error.body)['message']}"
+        return json.loads(error.body)["message"]
     except (TypeError, ValueError, KeyError):
-        return f"{error.status} {error.reason}"
+        return str(error.reason)

@@ -67,8 +67,9 @@ class EventWriter:
             try:
                 self._write(at, event)
             except ApiError as error:
-                # The namespace may be going away, or the server: an event is no reason to stop.
-                _LOG.warning("event not written: %s", error)
+                # An event is no reason to stop. Refused ones are ordinary: their namespace is going away.
+                level = logging.INFO if error.status in (403, 404) else logging.WARNING
+                _LOG.log(level, "event not written: %s", error)
 
     def _write(self, at: float, event: Event) -> None:
         known = self._written.get(event)

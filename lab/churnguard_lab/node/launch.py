@@ -93,7 +93,7 @@ class Launcher:
             try:
                 raw = self._api.get_object(reference.kind, namespace, reference.name)
             except ApiError as error:
-                if error.unavailable and self._objects.get(key) is not None:
+                if self._objects.get(key) is not None:
                     continue
                 raise ConfigError(str(error)) from error
             self._objects[key] = None if raw is None else environment.object_content(reference.kind, raw)

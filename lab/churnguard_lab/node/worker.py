@@ -28,7 +28,8 @@ from churnguard_lab.node.support import unsupported
 
 VOLUME_RETRY_S = 2.0
 API_RETRY_S = (1.0, 2.0, 5.0)
-REFUSED_RETRY_S = 30.0
+#: After a refusal, which may be passing too: an API server that has just started knows no roles yet.
+REFUSED_RETRY_S = 5.0
 LONGEST_SLEEP_S = 60.0
 _LOG = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from churnguard_lab.gateway.controller import DataPlane
-from churnguard_lab.gateway.haproxy import HAProxy
+from churnguard_lab.gateway.controller import MEMORY_FILE, DataPlane
+from churnguard_lab.gateway.haproxy import HAProxy, HAProxyError
 from churnguard_lab.gateway.health import Metrics
 from churnguard_lab.gateway.model import parse_gateway, parse_pod, parse_route, parse_service
 from churnguard_lab.gateway.plan import Desired, Snapshot, build
@@ -119,7 +120,9 @@ class Plane:
     def open(self) -> None:
         """Act as a controller that has just been started."""
         haproxy = HAProxy(self.directory / "gateway", self.directory / "haproxy.log", self.directory)
-        self.data_plane = DataPlane(haproxy, self.directory / "gateway", self.front_port, self.admin_port, self.metrics)
+        self.data_plane = DataPlane(
+            haproxy, self.directory / "gateway" / MEMORY_FILE, self.front_port, self.admin_port, self.metrics
+        )
         self.data_plane.start_with_last_state()
 
     def set(self, routes: list[Any], services: list[Any], pods: list[Any]) -> Desired:
@@ -134,6 +137,16 @@ class Plane:
         desired = build(snapshot, self.data_plane.pools, self.front_port)
         self.data_plane.sync(desired)
         return desired
+
+    def await_dead(self) -> None:
+        """Wait until no HAProxy runs any more."""
+        deadline = time.monotonic() + 10
+        while True:
+            with contextlib.suppress(HAProxyError):  # it dies while it is asked
+                if not self.data_plane.haproxy.processes():
+                    return
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     def count(self, name: str) -> float:
         """A counter of the controller's metrics."""
@@ -171,7 +184,10 @@ class Application:
         self.ip = ip
         environment = {**os.environ, "POD_IP": ip, "APP_VERSION": version, "SLOT": version, "POD_NAME": ip, **faults}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "churnguard_lab.testserver"], env=environment, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "churnguard_lab.testserver"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def await_ready(self) -> None:

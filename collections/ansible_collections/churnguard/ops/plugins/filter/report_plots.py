@@ -10,7 +10,7 @@ author: churnguard.ops contributors
 version_added: 0.1.0
 short_description: Plots of a report model as SVG
 description:
-  - Draws who answered, latency and failures over time, and the steps of each rollout.
+  - Draws who answered, latency and failures over time, and the steps of each rollout that took any.
   - Each plot comes as NAME_wide and as NAME_narrow for a phone. Colours and font are CSS variables with a fallback,
     and ids are distinct, so that all of them can live in one page.
 requirements:

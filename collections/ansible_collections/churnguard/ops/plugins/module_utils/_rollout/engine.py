@@ -66,6 +66,9 @@ class Engine:
         before = summary(observed, self._target)
         decision = plan.decide(observed, desired, self._target)
         self._describe_subject(decision, desired, observed.journal)
+        if decision.kind == plan.REFUSE:
+            # What looks unfinished or moved by hand may be a run that is under way: its name helps more.
+            self._lock.check()
         if check_mode or decision.kind in (plan.NOTHING, plan.REFUSE):
             outcome = self._without_acting(decision, desired)
         else:

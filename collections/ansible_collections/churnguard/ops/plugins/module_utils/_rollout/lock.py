@@ -115,13 +115,7 @@ class Lock:
         """
         current = self._api.get_lease()
         holder = holder_of(current)
-        if current is not None and holder:
-            now = self._api.server_now()
-            left = seconds_left(current, now)
-            process = (current["metadata"].get("annotations") or {}).get(ANNOTATION_PROCESS, "")
-            if left > 0 and not process_is_dead(process):
-                age = (now - parse_time(current["spec"]["renewTime"])).total_seconds()
-                raise LockHeld(self._target, holder, age, left)
+        self._refuse_if_held(current)
         wanted = self._wanted(current, self.identity)
         try:
             self._lease = self._api.replace_lease(wanted) if current else self._api.create_lease(wanted)
@@ -129,6 +123,21 @@ class Lock:
             self._lease = self._confirm_ours(error)
         self._renewed = self._clock.monotonic()
         return bool(holder)
+
+    def check(self) -> None:
+        """Raises LockHeld if somebody has the lock. Takes nothing and writes nothing."""
+        self._refuse_if_held(self._api.get_lease())
+
+    def _refuse_if_held(self, lease: dict[str, Any] | None) -> None:
+        holder = holder_of(lease)
+        if lease is None or not holder:
+            return
+        now = self._api.server_now()
+        left = seconds_left(lease, now)
+        process = (lease["metadata"].get("annotations") or {}).get(ANNOTATION_PROCESS, "")
+        if left > 0 and not process_is_dead(process):
+            age = (now - parse_time(lease["spec"]["renewTime"])).total_seconds()
+            raise LockHeld(self._target, holder, age, left)
 
     def _confirm_ours(self, error: Conflict) -> dict[str, Any]:
         """After a conflict: either somebody was quicker, or our own write had arrived before the answer got lost."""

@@ -80,9 +80,11 @@ class Steps:
             live = self._api.get_deployment(step.slot)
             try:
                 if live is None:
-                    self._api.create_deployment(wanted)
-                else:
-                    self._api.replace_deployment(merge_onto_live(live, wanted))
+                    # Nothing fences a create: it must do no harm if the lock was lost just before. The replacement
+                    # that follows carries a resourceVersion.
+                    self._api.create_deployment({**wanted, "spec": {**wanted["spec"], "replicas": 0}})
+                    continue
+                self._api.replace_deployment(merge_onto_live(live, wanted))
                 return
             except Conflict:
                 # The deployment controller writes status all the time; read again, if the lock is still ours.
@@ -186,12 +188,12 @@ class Steps:
         raise StepHalted(f"Deployment {self._target.workload(slot)} kept changing while it was being scaled to 0")
 
     def _serving_or_halt(self, serving: str, retiring: str, must_be_ready: bool) -> None:
-        split = self._split()
-        if split[retiring] != 0 or split[serving] != 100:
-            raise StepHalted(f"slot {retiring} is not scaled away, because traffic is {describe(split)}")
         finding = self._settled(serving) if must_be_ready else Finding(DONE, "")
         if not finding.done:
             raise StepHalted(f"slot {retiring} is kept, because slot {serving} is not wholly ready: {finding.detail}")
+        split = self._split()
+        if split[retiring] != 0 or split[serving] != 100:
+            raise StepHalted(f"slot {retiring} is not scaled away, because traffic is {describe(split)}")
 
     # -- traffic -----------------------------------------------------------------------------------------------
 

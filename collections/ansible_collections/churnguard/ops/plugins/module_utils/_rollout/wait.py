@@ -54,9 +54,9 @@ def deployment_finding(
         return Finding(PENDING, f"0/{wanted} ready, the deployment controller has not seen the change yet")
     current = _current(deployment, pods)
     waiting = _waiting_reason(current)
-    hopeless = _hopeless_pod(current) or _hopeless_condition(name, status, since)
+    hopeless = _hopeless_pod(current) or _also(_hopeless_condition(name, status, since), waiting)
     if hopeless:
-        return Finding(FAILED, hopeless.rstrip(".") + (f"; {waiting}" if waiting and waiting not in hopeless else ""))
+        return Finding(FAILED, hopeless)
     updated = status.get("updatedReplicas", 0)
     total = status.get("replicas", 0)
     available = status.get("availableReplicas", 0)
@@ -67,7 +67,7 @@ def deployment_finding(
         detail += f", {updated} updated"
     if total > updated:
         detail += f", {total - updated} old pods still there"
-    return Finding(PENDING, detail + (f"; {waiting}" if waiting else ""))
+    return Finding(PENDING, _also(detail, waiting))
 
 
 def gone_finding(pods: list[dict[str, Any]]) -> Finding:
@@ -76,6 +76,11 @@ def gone_finding(pods: list[dict[str, Any]]) -> Finding:
     if not names:
         return Finding(DONE, "all pods have ended")
     return Finding(PENDING, f"{len(names)} still ending: {', '.join(names)}")
+
+
+def _also(text: str, more: str) -> str:
+    """Both, if there are both; a condition's message may end in a full stop."""
+    return f"{text.rstrip('.')}; {more}" if text and more else text.rstrip(".")
 
 
 def _hopeless_condition(name: str, status: dict[str, Any], since: datetime | None) -> str:
@@ -132,7 +137,8 @@ def _waiting_reason(pods: list[dict[str, Any]]) -> str:
     for pod in pods:
         for condition in (pod.get("status") or {}).get("conditions") or []:
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return f"pod {pod['metadata']['name']} is {condition.get('reason')}: {condition.get('message')}".rstrip(".")
+                text = f"pod {pod['metadata']['name']} is {condition.get('reason')}: {condition.get('message')}"
+                return text.rstrip(".")
         for container in _container_statuses(pod):
             waiting = (container.get("state") or {}).get("waiting")
             if waiting:

@@ -43,6 +43,8 @@ PALETTE = {
     "kept": "#5146b8",
     "neutral": "#57606a",
 }
+BOTTOM = 26  # px below the plot area, for the labels of its axis
+ROW = 1.45  # height of a row of marks, in font sizes
 SETTINGS = {
     "svg.fonttype": "none",  # text stays text: crisp, small, and in the page's own face
     "svg.hashsalt": "churnguard.ops",  # the same figure gives the same bytes
@@ -117,7 +119,7 @@ class Canvas:
 
     def marks(self, placed: list[Placed], bottom: float) -> None:
         """Labelled lines above and through the plot area."""
-        row_px = self.size.font * 1.45
+        row_px = self.size.font * ROW
         for mark, x, start, _end, row in placed:
             base = self.top_px + 5 + row * row_px
             self.line(x, bottom, base + row_px - 4, mark.tone, linewidth=1, alpha=0.75)

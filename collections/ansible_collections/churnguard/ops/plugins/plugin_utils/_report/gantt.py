@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import rollouts as facts
-from .canvas import PALETTE, Canvas
-from .layout import Size, second_ticks, text_width
+from .canvas import BOTTOM, PALETTE, ROW, Canvas
+from .layout import Mark, Size, place, second_ticks, text_width
 from .words import duration
 
 COLOURS = {"done": "neutral", "failed": "bad", "unfinished": "warn"}
@@ -18,18 +18,18 @@ COLOURS = {"done": "neutral", "failed": "bad", "unfinished": "warn"}
 def gantt(rollout: dict[str, Any], name: str, size: Size) -> str:
     """SVG of a rollout's steps over the seconds since it started, with the moments at which traffic moved."""
     wide = size.name == "wide"
-    rows = rollout["steps"] or [{**rollout, "name": "whole rollout", "result": _result(rollout)}]
+    rows = rollout["steps"]
     if wide:
         longest = max(text_width(step["name"], size.font) for step in rows)
         size = size._replace(left=int(min(300, longest + 16)), right=90)
     else:
         size = size._replace(left=12, right=16)
-    pitch = 26 if wide else 38
-    top = 24 if rollout["weights"] else 6
-    canvas = Canvas(size, len(rows) * pitch + top + 26, top, 26)
-    axes = canvas.axes
     begin = facts.seconds(rollout["started"])
     total = max(rollout["duration_s"], 0.1)
+    placed = place(_moves(rollout, begin), 0, total, size, rows=4)
+    top = max((one.row + 1 for one in placed), default=0) * size.font * ROW + 8
+    canvas = Canvas(size, len(rows) * (26 if wide else 38) + top + BOTTOM, top, BOTTOM)
+    axes = canvas.axes
     axes.set_xlim(0, total)
     axes.set_ylim(len(rows), 0)
     axes.set_yticks([])
@@ -39,14 +39,22 @@ def gantt(rollout: dict[str, Any], name: str, size: Size) -> str:
     axes.set_axisbelow(True)
     for row, step in enumerate(rows):
         _bar(canvas, step, row, facts.seconds(step["started"]) - begin, total, wide)
-    for change in rollout["weights"]:
-        at = facts.seconds(change["at"]) - begin
-        share = f"{change['shares'].get(rollout['slot'], 0) * 100:.0f} %"
-        axes.plot([at, at], [0, len(rows)], color=PALETTE["accent"], linewidth=1.2, linestyle=(0, (2, 2)), zorder=0.9)
-        side = "left" if at < total / 2 else "right"
-        axes.text(at, -0.08, f"traffic to {rollout['version']}: {share}", color=PALETTE["accent"], ha=side)
+    canvas.marks(placed, BOTTOM)
     described = ", ".join(f"{step['name']} {duration(step['duration_s'])} {step['result']}" for step in rows)
     return canvas.svg(name, f"Steps of {rollout['headline']}", described)
+
+
+def _moves(rollout: dict[str, Any], begin: float) -> list[Mark]:
+    """The moments at which traffic was moved, in seconds since C(begin)."""
+    return [
+        Mark(
+            facts.seconds(change["at"]) - begin,
+            f"{rollout['version']} gets {change['shares'].get(rollout['slot'], 0) * 100:.0f} %",
+            0,
+            "accent",
+        )
+        for change in rollout["weights"]
+    ]
 
 
 def _bar(canvas: Canvas, step: dict[str, Any], row: int, start: float, total: float, wide: bool) -> None:
@@ -67,7 +75,3 @@ def _bar(canvas: Canvas, step: dict[str, Any], row: int, start: float, total: fl
         return
     axes.text(-10 * pixel, centre, step["name"], color=PALETTE["ink"], ha="right", va="center")
     axes.text(start + width + 6 * pixel, centre, label, color=colour if ending else PALETTE["ink"], va="center")
-
-
-def _result(rollout: dict[str, Any]) -> str:
-    return "done" if rollout["verdict"] == "passed" else "failed"

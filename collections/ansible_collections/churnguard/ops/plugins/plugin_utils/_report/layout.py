@@ -70,30 +70,31 @@ def span(model: dict[str, Any]) -> tuple[float, float] | None:
     load = model["load"]
     if load and load["started"]:
         moments += [facts.seconds(load["started"]), facts.seconds(load["finished"])]
-    return (min(moments), max(max(moments), min(moments) + 1)) if moments else None
+    if not moments:
+        return None
+    start, end = min(moments), max(moments)
+    return start, max(end, start + 1)
 
 
 def marks(rollout: dict[str, Any], timeline: list[dict[str, Any]]) -> list[Mark]:
     """The moments of a rollout that a reader of the traffic plot looks for."""
-    version, previous, slot = str(rollout["version"]), rollout["previous_version"], rollout["slot"]
-    found = [Mark(facts.seconds(rollout["started"]), f"{version} starts", 1, "neutral")]
+    version, previous, ended = rollout["version"] or "rollout", rollout["previous_version"], rollout["outcome"]
+    start, end = facts.seconds(rollout["started"]), facts.seconds(rollout["finished"])
+    if ended == facts.UNCHANGED:
+        return [Mark(start, f"{version} unchanged", 2, "neutral")]
+    found = [Mark(start, f"{version} starts", 1, "neutral")]
     for change in rollout["weights"] if previous else []:
-        share = change["shares"].get(slot, 0)
-        found.append(Mark(facts.seconds(change["at"]), f"{version} {share:.0%}".replace("%", " %"), 0, "neutral"))
-    for event in timeline:
-        moment = facts.seconds(event["at"])
-        if event["event"] == "ready":
-            found.append(Mark(moment, "ready", 4, "neutral"))
-        elif event["event"] == "bake":
-            found.append(Mark(moment, "bake", 5, "neutral"))
-        elif event["event"] == "retired":
-            found.append(Mark(moment, f"{previous} retired" if previous else "retired", 2, "neutral"))
-    ended = rollout["outcome"]
-    if ended in (facts.REFUSED, facts.ROLLED_BACK, facts.ABORTED, facts.FAILED):
-        word = ended.replace("_", " ")
-        found.append(Mark(facts.seconds(rollout["finished"]), f"{version} {word}", 0, rollout["tone"]))
-    elif ended == facts.SHIPPED:
-        found.append(Mark(facts.seconds(rollout["finished"]), f"{version} done", 3, rollout["tone"]))
+        share = change["shares"].get(rollout["slot"], 0) * 100
+        found.append(Mark(facts.seconds(change["at"]), f"{version} {share:.0f} %", 0, "neutral"))
+    if ended == facts.SHIPPED:
+        found.append(Mark(end, f"{version} done", 3, rollout["tone"]))
+        names = {"ready": ("ready", 4), "retired": (f"{previous} retired" if previous else "retired", 2)}
+        for event in timeline:
+            if event["event"] in names:
+                text, rank = names[event["event"]]
+                found.append(Mark(facts.seconds(event["at"]), text, rank, "neutral"))
+    else:
+        found.append(Mark(end, f"{version} {ended.replace('_', ' ')}", 0, rollout["tone"]))
     return found
 
 

@@ -159,7 +159,7 @@ def _operations_line(rollouts: list[dict[str, Any]], others: list[dict[str, Any]
     }
     parts = []
     for ended, word in words.items():
-        versions = [str(rollout["version"]) for rollout in rollouts if rollout["outcome"] == ended]
+        versions = [str(rollout["version"] or "a rollout") for rollout in rollouts if rollout["outcome"] == ended]
         if versions:
             parts.append(f"{listing(versions)} {word}")
     for verdict in ("passed", "failed", "rolled_back", "aborted"):
@@ -180,7 +180,7 @@ def _requests_line(load: dict[str, Any] | None) -> str:
 def _notes(rollouts: list[dict[str, Any]], load: dict[str, Any] | None) -> list[str]:
     """What weakens the proof, in plain words."""
     notes = [
-        f"{rollout['version']}: requests measured in part only, {rollout['requests']['reason']}."
+        f"{rollout['version'] or 'A rollout'}: requests measured in part only, {rollout['requests']['reason']}."
         for rollout in rollouts
         if rollout["requests"]["coverage"] == "partial"
     ]

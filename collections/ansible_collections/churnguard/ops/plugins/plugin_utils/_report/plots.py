@@ -9,19 +9,21 @@ import math
 from typing import Any
 
 from . import rollouts as facts
-from .canvas import PALETTE, Canvas, style
+from .canvas import BOTTOM, PALETTE, ROW, Canvas, style
 from .gantt import gantt
 from .layout import SIZES, Mark, Size, colour_numbers, marks, place, span, text_width
 from .stats import NOT_FAILED
 from .words import latency, number
 
 MOST_ROWS = 6
-BOTTOM = 26
 
 
 def plots(model: dict[str, Any]) -> dict[str, str]:
     """All plots of a report model: traffic, latency and failures (as far as there is data), and one rollout_N for
-    each rollout; each under NAME_wide and NAME_narrow. Raises OperationError when matplotlib is not installed."""
+    each rollout that took a step; each under NAME_wide and NAME_narrow.
+
+    Raises OperationError when matplotlib is not installed.
+    """
     drawn: dict[str, str] = {}
     limits = span(model)
     for size in SIZES:
@@ -30,7 +32,8 @@ def plots(model: dict[str, Any]) -> dict[str, str]:
                 drawn.update(_over_time(model, limits, size))
             for index, rollout in enumerate(model["rollouts"], start=1):
                 name = f"rollout_{index}_{size.name}"
-                drawn[name] = gantt(rollout, name, size)
+                if rollout["steps"]:
+                    drawn[name] = gantt(rollout, name, size)
     return drawn
 
 
@@ -51,12 +54,12 @@ def _served(model: dict[str, Any], limits: tuple[float, float], size: Size, colo
     """Share of the requests that each version answered, stacked, with the rollouts' marks on top."""
     series = model["series"]
     edges = _edges(series)
-    layers = {version: _share(counts, series["sent"]) for version, counts in series["by_version"].items()}
-    unanswered = [
-        max(0.0, 1 - sum(parts)) if sent else 0 for *parts, sent in zip(*layers.values(), series["sent"], strict=True)
-    ]
+    answered = series["by_version"]
+    layers = {version: _share(counts, series["sent"]) for version, counts in answered.items()}
+    unanswered = [sent - sum(counts) for sent, *counts in zip(series["sent"], *answered.values(), strict=True)]
     canvas = _traffic_canvas(model, limits, size)
-    _stack(canvas, edges, {**{v: f"version-{colours[v]}" for v in layers}, "": "failed"}, {**layers, "": unanswered})
+    paint = {**{version: f"version-{colours[version]}" for version in layers}, "": "failed"}
+    _stack(canvas, edges, paint, {**layers, "": _share(unanswered, series["sent"])})
     for version in layers:
         _name_area(canvas, edges, layers, version, limits)
     _name_gaps(canvas, limits, edges)
@@ -74,9 +77,9 @@ def _planned(model: dict[str, Any], limits: tuple[float, float], size: Size, col
             continue
         edges = [facts.seconds(rollout["started"]), *[at for at, _share in changes], facts.seconds(rollout["finished"])]
         new = [0.0, *[share for _at, share in changes]]
-        names = {str(previous): f"version-{colours.get(str(previous), 1)}", str(version): f"version-{colours[version]}"}
-        old = [1 - share if previous else 0 for share in new]
-        _stack(canvas, edges, names, {str(previous): old, str(version): new})
+        layers = {"old": [1 - share if previous else 0 for share in new], "new": new}
+        names = {"old": str(previous), "new": str(version)}
+        _stack(canvas, edges, {key: f"version-{colours.get(name, 1)}" for key, name in names.items()}, layers)
     title = "Share of traffic given to each version"
     return canvas.svg(f"traffic_{size.name}", title, "As set by weights; served requests were not measured.")
 
@@ -139,7 +142,7 @@ def _traffic_canvas(model: dict[str, Any], limits: tuple[float, float], size: Si
         wanted += marks(rollout, model["operations"][rollout["operation"]]["timeline"])
     placed = place(wanted, *limits, size, MOST_ROWS)
     rows = max((one.row + 1 for one in placed), default=0)
-    top = rows * size.font * 1.45 + 10
+    top = rows * size.font * ROW + 10
     canvas = Canvas(size, 200 + top + BOTTOM, top, BOTTOM)
     canvas.clock(*limits)
     canvas.axes.set_ylim(0, 1)
@@ -217,8 +220,7 @@ def _name_gaps(canvas: Canvas, limits: tuple[float, float], edges: list[float]) 
         (limits[1] - edges[-1], edges[-1], "left"),
     ):
         if gap > 1.5 * canvas.size.font * pixel:
-            style = {"ha": side, "va": "center", "rotation": 90, "color": PALETTE["muted"]}
-            canvas.axes.text(at, 0.5, "no load", **style)
+            canvas.axes.text(at, 0.5, "no load", ha=side, va="center", rotation=90, color=PALETTE["muted"])
 
 
 def _latency_axis(canvas: Canvas, lowest: float, highest: float) -> None:

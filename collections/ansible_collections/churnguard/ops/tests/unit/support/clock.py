@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
@@ -17,6 +18,11 @@ class FakeClock(Clock):
 
     def __init__(self) -> None:
         self.elapsed = 0.0
+        self._planned: list[tuple[float, Callable[[], None]]] = []
+
+    def after(self, seconds: float, happens: Callable[[], None]) -> None:
+        """Let something happen in the world once C(seconds) have passed."""
+        self._planned.append((self.elapsed + seconds, happens))
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.elapsed)
@@ -28,3 +34,7 @@ class FakeClock(Clock):
         if seconds <= 0:
             raise ValueError(f"a wait of {seconds} s would never end")
         self.elapsed += seconds
+        due = [happens for moment, happens in self._planned if moment <= self.elapsed]
+        self._planned = [(moment, happens) for moment, happens in self._planned if moment > self.elapsed]
+        for happens in due:
+            happens()

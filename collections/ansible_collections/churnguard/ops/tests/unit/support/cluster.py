@@ -39,7 +39,7 @@ class Write:
 
 
 class FakeCluster:
-    """The objects, and the controllers that act on them as time passes."""
+    """The objects, and the controllers that act on them as time passes. C(version) grows with every change."""
 
     def __init__(self, clock: Clock, **delays: float) -> None:
         self.clock = clock
@@ -48,7 +48,7 @@ class FakeCluster:
         self.watchers: list[Callable[[Write], None]] = []
         self.refused: dict[tuple[str, str], int] = {}
         self.workloads = Workloads(self, **delays)
-        self._version = 100
+        self.version = 100
         self._lock = threading.RLock()
 
     # -- for tests: what other hands do --------------------------------------------------------------------------
@@ -71,6 +71,7 @@ class FakeCluster:
         self.put(obj)
 
     def remove(self, kind: str, name: str) -> None:
+        self.version += 1
         self.objects = {key: obj for key, obj in self.objects.items() if (key[0], key[2]) != (kind, name)}
 
     # -- what the API does ---------------------------------------------------------------------------------------
@@ -86,8 +87,8 @@ class FakeCluster:
             return old
         if old is not None and old.get("spec") != new.get("spec"):
             metadata["generation"] += 1
-        self._version += 1
-        metadata["resourceVersion"] = str(self._version)
+        self.version += 1
+        metadata["resourceVersion"] = str(self.version)
         self.objects[key] = new
         return new
 
@@ -185,7 +186,8 @@ class Client:
     """One process's connection: has the methods of Connection, and dies or loses answers where a test says so.
 
     C(kill_at) and C(lose_at) count this client's writes from 1; C(landed) says whether the deadly write still
-    arrived. A lost answer is tried again, as Connection does, so that the caller sees the second one.
+    arrived. A lost answer is tried again, as Connection does, so that the caller sees the second one. C(before) maps
+    the number of a write to what somebody else does just before it arrives.
     """
 
     cluster: FakeCluster
@@ -194,17 +196,17 @@ class Client:
     lose_at: int = 0
     sent: int = 0
     dead: bool = False
-    requests: list[tuple[str, str]] = field(default_factory=list)
+    before: dict[int, Callable[[], Any]] = field(default_factory=dict)
 
     def server_now(self) -> datetime:
         return self.cluster.clock.now()
 
     def get(self, ref: Ref) -> dict[str, Any] | None:
-        self._alive("get", ref)
+        self._alive()
         return self.cluster.read(ref)
 
     def list(self, ref: Ref, label_selector: str = "", field_selector: str = "") -> list[dict[str, Any]]:
-        self._alive("list", ref)
+        self._alive()
         return self.cluster.select(ref, label_selector)
 
     def create(self, ref: Ref, body: dict[str, Any]) -> dict[str, Any]:
@@ -220,14 +222,14 @@ class Client:
     def merge_patch(self, ref: Ref, version: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._write("patch", ref, {**body, "metadata": {**body["metadata"], "resourceVersion": version}})
 
-    def _alive(self, verb: str, ref: Ref) -> None:
+    def _alive(self) -> None:
         if self.dead:
             raise Killed
-        self.requests.append((verb, str(ref)))
 
     def _write(self, verb: str, ref: Ref, body: Any) -> dict[str, Any]:
-        self._alive(verb, ref)
+        self._alive()
         self.sent += 1
+        self.before.pop(self.sent, lambda: None)()
         if self.sent == self.kill_at:
             self.dead = True
             if self.landed:

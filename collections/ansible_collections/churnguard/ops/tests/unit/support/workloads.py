@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,9 +42,12 @@ class Workloads:
         self._noticed: dict[tuple[str, str], tuple[int, float]] = {}
         self._pods: list[Pod] = []
         self._born = 0
+        self._settled = (-1.0, -1)
 
     def settle(self) -> None:
-        """Bring the objects to what they are by now."""
+        """Bring the objects to what they are by now; nothing to do if neither time nor a write has passed."""
+        if self._settled == (self._now(), self._cluster.version):
+            return
         self._pods = [p for p in self._pods if p.deleted is None or not self._passed(p.deleted, "end", p)]
         for key, obj in list(self._cluster.objects.items()):
             if key[0] == "Deployment":
@@ -53,10 +55,15 @@ class Workloads:
             elif key[0] == "HTTPRoute" and self._seen(obj, "sync"):
                 self._accept(obj)
         self._publish_pods()
+        self._settled = (self._now(), self._cluster.version)
 
     def ready(self, name: str) -> int:
         """Ready pods of a Deployment that are not ending."""
         return sum(p.owner == name and p.deleted is None and self._state(p) == "ready" for p in self._pods)
+
+    def end_all(self) -> None:
+        """Let pods that do not end by themselves end now."""
+        self._pods = [pod for pod in self._pods if pod.deleted is None]
 
     def _now(self) -> float:
         return self._cluster.clock.monotonic()
@@ -95,15 +102,15 @@ class Workloads:
     def _report(self, obj: dict[str, Any], template: str) -> None:
         live = [pod for pod in self._pods if pod.owner == obj["metadata"]["name"] and pod.deleted is None]
         ready = sum(self._state(pod) == "ready" for pod in live)
-        new = copy.deepcopy(obj)
-        new["status"] = {
+        status = {
             "observedGeneration": obj["metadata"]["generation"],
             "replicas": len(live),
             "updatedReplicas": sum(pod.template == template for pod in live),
             "availableReplicas": ready,
             "conditions": self._conditions(obj, ready),
         }
-        self._store(new)
+        if status != obj.get("status"):
+            self._store({**obj, "status": status})
 
     def _conditions(self, obj: dict[str, Any], ready: int) -> list[dict[str, Any]]:
         noticed = self._noticed[("Deployment", obj["metadata"]["name"])][1]
@@ -134,10 +141,10 @@ class Workloads:
 
     def _accept(self, route: dict[str, Any]) -> None:
         generation = route["metadata"]["generation"]
-        new = copy.deepcopy(route)
         condition = {"type": "Accepted", "status": "True", "observedGeneration": generation}
-        new["status"] = {"parents": [{"controllerName": "churnguard.ops/lab-gateway", "conditions": [condition]}]}
-        self._store(new)
+        status = {"parents": [{"controllerName": "churnguard.ops/lab-gateway", "conditions": [condition]}]}
+        if status != route.get("status"):
+            self._store({**route, "status": status})
 
     def _store(self, obj: dict[str, Any]) -> None:
         metadata = obj["metadata"]

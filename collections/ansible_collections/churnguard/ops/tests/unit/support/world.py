@@ -65,7 +65,9 @@ class World:
         lock.process = process or dead_process()
         return lock
 
-    def run(self, version: str = "v2", client: Client | None = None, check_mode: bool = False, **changes: Any) -> Outcome:
+    def run(
+        self, version: str = "v2", client: Client | None = None, check_mode: bool = False, **changes: Any
+    ) -> Outcome:
         """One run of the engine, as its own process; C(changes) go into the wish (see objects.wish)."""
         client = client or self.client()
         api, lock = RolloutApi(client, self.target), self.lock(client)

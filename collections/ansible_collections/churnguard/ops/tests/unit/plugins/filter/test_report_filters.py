@@ -23,6 +23,7 @@ ENVELOPE = {
     "finished": "2026-11-21T12:00:10.000Z",
     "verdict": "passed",
     "changed": True,
+    "timeline": [{"at": "2026-11-21T12:00:05.000Z", "event": "step_started", "detail": "ready green"}],
 }
 
 

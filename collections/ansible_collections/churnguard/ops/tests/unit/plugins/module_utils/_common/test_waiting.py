@@ -5,7 +5,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.churnguard.ops.plugins.module_utils._common.waiting import DONE, FAILED, PENDING, Finding, wait_until
+from ansible_collections.churnguard.ops.plugins.module_utils._common.waiting import (
+    DONE,
+    FAILED,
+    PENDING,
+    Finding,
+    wait_until,
+)
 from ansible_collections.churnguard.ops.tests.unit.support.clock import FakeClock
 
 

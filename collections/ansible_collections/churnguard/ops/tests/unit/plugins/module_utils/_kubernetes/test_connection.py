@@ -10,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
-from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.connection import Connection, client_configuration
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.connection import (
+    Connection,
+    client_configuration,
+)
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.errors import ApiError, Conflict, Unreachable
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.objects import Ref
 from ansible_collections.churnguard.ops.tests.unit.support.clock import START, FakeClock

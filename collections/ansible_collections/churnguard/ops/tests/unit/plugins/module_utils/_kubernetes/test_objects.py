@@ -7,8 +7,17 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.errors import ApiError, Conflict, Unreachable, error_from_response
-from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.objects import Ref, field_managers, resource_version
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.errors import (
+    ApiError,
+    Conflict,
+    Unreachable,
+    error_from_response,
+)
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.objects import (
+    Ref,
+    field_managers,
+    resource_version,
+)
 from ansible_collections.churnguard.ops.tests.unit.support.objects import service, written_by
 
 

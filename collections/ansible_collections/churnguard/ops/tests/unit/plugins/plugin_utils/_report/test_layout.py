@@ -75,10 +75,21 @@ def test_a_version_keeps_its_colour_in_every_plot():
     assert layout.colour_numbers(model) == {"v1": 1, "v2": 2, "v3": 3, "v0": 4}
 
 
-def test_marks_of_an_install_do_not_speak_of_a_switch(envelope, at):
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        ({}, ["v2 starts", "v2 100 %", "v2 done", "ready", "v1 retired"]),
+        ({"previous_version": None}, ["v2 starts", "v2 done", "ready", "retired"]),
+        ({"outcome": "refused", "weights": []}, ["v2 starts", "v2 refused"]),
+        ({"outcome": "rolled_back"}, ["v2 starts", "v2 100 %", "v2 rolled back"]),
+        ({"outcome": "unchanged"}, ["v2 unchanged"]),
+        ({"version": None, "outcome": "failed", "weights": []}, ["rollout starts", "rollout failed"]),
+    ],
+)
+def test_marks_tell_the_story_of_a_rollout(at, change, texts):
     rollout = {
-        "version": "v1",
-        "previous_version": None,
+        "version": "v2",
+        "previous_version": "v1",
         "slot": "blue",
         "started": at(0),
         "finished": at(9),
@@ -86,4 +97,5 @@ def test_marks_of_an_install_do_not_speak_of_a_switch(envelope, at):
         "outcome": "shipped",
         "tone": "good",
     }
-    assert [mark.text for mark in layout.marks(rollout, [])] == ["v1 starts", "v1 done"]
+    timeline = [{"at": at(2), "event": "ready"}, {"at": at(8), "event": "retired"}, {"at": at(8), "event": "smoke"}]
+    assert [mark.text for mark in layout.marks({**rollout, **change}, timeline)] == texts

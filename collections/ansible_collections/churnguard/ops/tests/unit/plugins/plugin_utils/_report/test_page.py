@@ -146,7 +146,8 @@ def test_what_weakens_the_proof_is_on_the_first_screen(envelope, ledger, request
 
 
 def test_steps_and_traffic_come_in_both_widths(envelope, ledger, request_line):
-    text = render([envelope()], [ledger([request_line(i / 10) for i in range(100)])], with_plots=True)
+    stepped = envelope(events=[(1, "step_started", "ready"), (2, "step_done", "ready")])
+    text = render([stepped], [ledger([request_line(i / 10) for i in range(100)])], with_plots=True)
     assert text.count('<div class="wide">') == text.count('<div class="narrow">') == 4
 
 

@@ -68,7 +68,7 @@ def test_labels_are_text(drawn):
             assert label in traffic_text
         assert "p99" in text_of(drawn[f"latency_{size}"])
         steps = text_of(drawn[f"rollout_1_{size}"])
-        for label in ("ready", "4 s", f"traffic to {V2}: 100 %", "10 s"):
+        for label in ("ready", "4 s", f"{V2} gets 100 %", "10 s"):
             assert label in steps
 
 
@@ -125,7 +125,13 @@ def test_without_a_ledger_traffic_shows_the_weights(switch):
 
 
 def test_without_a_ledger_and_weights_only_the_steps_are_drawn(envelope):
-    assert sorted(plots(make([envelope()]))) == ["rollout_1_narrow", "rollout_1_wide"]
+    stepped = envelope(events=[(1, "step_started", "ready"), (2, "step_done", "ready")])
+    assert sorted(plots(make([envelope(), stepped]))) == ["rollout_2_narrow", "rollout_2_wide"]
+
+
+def test_an_envelope_that_ended_before_it_knew_its_version_can_be_drawn(envelope, ledger, request_line):
+    drawn = plots(make([envelope(subject={}, verdict="failed")], [ledger([request_line(i / 10) for i in range(99)])]))
+    assert "rollout failed" in text_of(drawn["traffic_wide"])
 
 
 def test_of_nothing_there_is_no_plot():
