@@ -116,6 +116,8 @@ def expand(text: str, values: Callable[[str], str | None]) -> str:
 def document(reference: str, kind: str, wrong: faults.Faults, command: tuple[str, ...] = ()) -> dict[str, Any]:
     """The content of an image's file. Raises ImageError when kind, faults and command do not go together."""
     _repository, tag = parse_reference(reference)
+    if kind not in KINDS:
+        raise ImageError(f"unknown kind of image {kind!r}; known are {', '.join(KINDS)}")
     if kind == "command":
         if not command:
             raise ImageError("an image of kind command needs its --command")

@@ -103,8 +103,14 @@ class Supervisor:
             time.sleep(POLL_S)
 
     def take_configuration(self) -> list[str]:
-        """Make the supervisor use its configuration as it is on disk; returns the programs that were changed by it."""
-        added, changed, removed = self._rpc.reloadConfig()[0]
+        """Make the supervisor use its configuration as it is on disk; returns the programs that were changed by it.
+
+        Raises LabError when the configuration is wrong, or a changed program does not end.
+        """
+        try:
+            added, changed, removed = self._rpc.reloadConfig()[0]
+        except xmlrpc.client.Fault as fault:
+            raise LabError(f"the supervisor refuses its configuration ({fault.faultString})") from fault
         self._stop([*changed, *removed])
         for name in [*changed, *removed]:
             self._rpc.removeProcessGroup(name)
@@ -296,6 +302,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{name:<26}{words}")
     except (LabError, lab_settings.SettingsError, RuntimeError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except (OSError, xmlrpc.client.Error, http.client.HTTPException) as error:
+        print(f"{options.command}: the supervisor stopped answering ({error}); try again", file=sys.stderr)
         return 1
     return 0
 

@@ -143,7 +143,9 @@ class Progress:
     def words(self) -> str:
         """Where the build stands."""
         if self.compiled:
-            return f"{self.title}: compiled {self.compiled} of at most {self.packages} packages, latest {self.latest}"
+            # The executables come last: from then on the linker is at work, and says nothing.
+            doing = "linking" if self.latest in self.mains else "latest"
+            return f"{self.title}: compiled {self.compiled} of at most {self.packages} packages, {doing} {self.latest}"
         if self.fetched:
             return f"{self.title}: fetched {self.fetched} of at most {self.modules} modules, latest {self.latest}"
         return f"{self.title}: looking for what must be compiled"

@@ -30,6 +30,7 @@ from churnguard_lab.settings import MARKER_ENVIRONMENT
 
 CONFIG_FILE = "haproxy.cfg"
 _SOCKET = "master.sock"
+_PID_FILE = "haproxy.pid"
 _COMMAND_TIMEOUT_S = 5.0
 _START_TIMEOUT_S = 15.0
 _STOP_TIMEOUT_S = 10.0
@@ -64,10 +65,18 @@ class HAProxy:
         except RuntimeAnswerError as error:
             raise HAProxyError(str(error)) from error
 
+    def _has_master(self) -> bool:
+        """Whether the process in the pid file is our master (and no other that got its number)."""
+        try:
+            process = Path("/proc") / (self._directory / _PID_FILE).read_text(encoding="utf-8").strip()
+            return process.joinpath("cwd").samefile(self._directory) and _is_running(int(process.name))
+        except (OSError, ValueError):
+            return False
+
     def start(self, structure: str | None) -> None:
         """Start HAProxy on the written configuration; returns when its worker runs `structure` (None: any)."""
         environment = {**os.environ, MARKER_ENVIRONMENT: str(self._state_dir)}
-        command = [self._binary, "-W", "-S", f"unix@{_SOCKET},mode,600", "-f", CONFIG_FILE]
+        command = [self._binary, "-W", "-S", f"unix@{_SOCKET},mode,600", "-p", _PID_FILE, "-f", CONFIG_FILE]
         self._log_file.parent.mkdir(parents=True, exist_ok=True)
         with open(self._log_file, "ab") as log:
             try:
@@ -191,10 +200,24 @@ class HAProxy:
 
     def _ask(self, line: str) -> str:
         """The master's answer. Raises ConnectionRefusedError when HAProxy does not run, HAProxyError otherwise."""
-        try:
-            folder = os.open(self._directory, os.O_PATH | os.O_DIRECTORY)
-        except FileNotFoundError as error:
-            raise ConnectionRefusedError(str(error)) from error
+        deadline = time.monotonic() + _COMMAND_TIMEOUT_S
+        while True:
+            try:
+                return self._ask_once(line)
+            except (ConnectionRefusedError, FileNotFoundError) as error:
+                # While it reloads, the master lives without a socket.
+                if not self._has_master():
+                    raise ConnectionRefusedError(str(error)) from error
+                if time.monotonic() > deadline:
+                    raise HAProxyError(
+                        f"HAProxy's master runs, but its socket has refused for long: {error}"
+                    ) from error
+                time.sleep(0.02)
+            except OSError as error:
+                raise HAProxyError(f"HAProxy's runtime API did not answer {line[:80]!r}: {error}") from error
+
+    def _ask_once(self, line: str) -> str:
+        folder = os.open(self._directory, os.O_PATH | os.O_DIRECTORY)
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(_COMMAND_TIMEOUT_S)
@@ -202,10 +225,6 @@ class HAProxy:
                 connection.sendall(line.encode() + b"\n")
                 connection.shutdown(socket.SHUT_WR)
                 return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-        except (ConnectionRefusedError, FileNotFoundError) as error:
-            raise ConnectionRefusedError(str(error)) from error
-        except OSError as error:
-            raise HAProxyError(f"HAProxy's runtime API did not answer {line[:80]!r}: {error}") from error
         finally:
             os.close(folder)
 

@@ -113,7 +113,6 @@ def _frontend(desired: Desired, front_port: int) -> list[str]:
         "",
         "frontend gateway",
         f"  bind 127.0.0.1:{front_port}",
-        f"  use_backend {HANDOVER} if {{ str({HANDOVER}),map_str({MAP_FILE}) -m str 1 }}",
         "  http-request set-var(txn.host) req.fhdr(host),field(1,:),lower",
     ]
     owners = {hostname: route for route in desired.routes for hostname in route.hostnames}
@@ -129,6 +128,7 @@ def _frontend(desired: Desired, front_port: int) -> list[str]:
     ]
     widest = max((len(rule.backends) for route in desired.routes for rule in route.rules), default=0)
     lines += [f"  http-request set-var(txn.t{n}) var(txn.split),field({n},:)" for n in range(1, widest + 1)]
+    lines.append(f"  use_backend {HANDOVER} if {{ str({HANDOVER}),map_str({MAP_FILE}) -m str 1 }}")
     for route in desired.routes:
         for rule in route.rules:
             lines += _split_lines(rule)

@@ -63,6 +63,7 @@ class PodWorker:
         self._main = [self._container(raw, policy) for raw in spec["containers"]]
         self._inbox: queue.SimpleQueue[Callable[[float], None]] = queue.SimpleQueue()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK)
+        self._wake_guard, self._closed = threading.Lock(), False
         self._thread = threading.Thread(target=self._run, name=f"pod-{record.name}", daemon=True)
         self._gone = self._done = self._volumes_ready = self._stale = False
         self._volumes_at = self._publish_at = 0.0
@@ -88,7 +89,9 @@ class PodWorker:
 
     def _send(self, message: Callable[[float], None]) -> None:
         self._inbox.put(message)
-        os.eventfd_write(self._wake, 1)
+        with self._wake_guard:
+            if not self._closed:  # afterwards the number of the eventfd may be another file's
+                os.eventfd_write(self._wake, 1)
 
     # -- Host: what containers ask for -------------------------------------------------------------------------
 
@@ -124,10 +127,13 @@ class PodWorker:
     # -- the thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        adopted = False
         try:
-            self._adopt()
             while not self._done:
                 try:
+                    if not adopted:
+                        self._adopt()
+                        adopted = True
                     now = time.time()
                     self._step(now)
                     self._sleep(self._due(now) - time.time())
@@ -135,7 +141,9 @@ class PodWorker:
                     _LOG.exception("pod %s/%s", self._record.namespace, self._record.name)
                     time.sleep(API_RETRY_S[-1])
         finally:
-            os.close(self._wake)
+            with self._wake_guard:
+                self._closed = True
+                os.close(self._wake)
             self._node.finished(self._record.uid)
 
     def _step(self, now: float) -> None:
@@ -223,7 +231,7 @@ class PodWorker:
         now = time.time()
         for container in self._init + self._main:
             record = container.record
-            if record.identity is None:
+            if record.identity is None or container.running is not None:
                 continue
             self._volumes_ready = True
             running = process.adopt(record.identity)
@@ -285,12 +293,7 @@ class PodWorker:
             return
         if not status.differs(wanted, self._pod.get("status") or {}):
             return
-        try:
-            self._take(self._node.api.patch_pod_status(record.namespace, record.name, record.uid, wanted))
-        except ApiError as error:
-            if error.status not in (404, 409):
-                raise
-            self._gone = True
+        self._take(self._node.api.patch_pod_status(record.namespace, record.name, record.uid, wanted))
 
     def _remove(self) -> None:
         record = self._record

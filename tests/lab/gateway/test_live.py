@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from churnguard_lab import settings as lab_settings
-from churnguard_lab.gateway.haproxy import HAProxy
+from churnguard_lab.gateway.haproxy import HAProxy, HAProxyError
 from churnguard_lab.gateway.model import CONTROLLER_NAME, GATEWAY_GROUP
 from kubernetes import client, config
 
@@ -304,9 +304,12 @@ def instance(installed: Instance) -> Instance:
         backend = f"{installed.name}_shop-{slot}_80"
 
         def is_filled(backend: str = backend, count: int = count) -> bool:
-            haproxy = installed.haproxy
-            servers = haproxy.actual(haproxy.workers()[0]).servers
-            return sum(s.weight > 0 and not s.is_maintenance for (n, _), s in servers.items() if n == backend) == count
+            with contextlib.suppress(HAProxyError, OSError):  # it may be reloading
+                haproxy = installed.haproxy
+                servers = haproxy.actual(haproxy.workers()[0]).servers
+                usable = [key for key, s in servers.items() if s.weight > 0 and not s.is_maintenance]
+                return sum(name == backend for name, _ in usable) == count
+            return False
 
         await_that(f"{slot} pods in the pool", is_filled, seconds=60)
     installed.await_programmed(installed.weigh(100, 0))

@@ -7,7 +7,7 @@ tests run hours of waiting in no time. Internal: may change in any release."""
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
     def now(self) -> datetime:
         """Wall clock, in UTC. For records only: durations come from :meth:`monotonic`."""
-        return datetime.now(UTC)
+        return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
         """Seconds from an arbitrary start; never goes back."""
@@ -28,7 +28,7 @@ class Clock:
 
 def isoformat(moment: datetime) -> str:
     """C(moment) (aware) as ISO 8601 in UTC with milliseconds, for example 2026-11-21T19:33:00.123Z."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:

@@ -21,7 +21,8 @@ class ApiError(OperationError):
         self.status = status
         self.verb = verb
         self.ref = ref
-        super().__init__(f"{verb} {ref}", f"the API server answered {status}: {message}", _next_step(verb, ref, status))
+        answer = f"the API server answered {status}: {message.rstrip('.')}."
+        super().__init__(f"{verb} {ref}", answer, _next_step(verb, ref, status))
 
 
 class Conflict(ApiError):
@@ -34,7 +35,7 @@ class Unreachable(OperationError):
     def __init__(self, verb: str, ref: Ref, server: str, reason: str, tried_seconds: float) -> None:
         super().__init__(
             f"{verb} {ref}",
-            f"no usable answer from {server} for {tried_seconds:.0f} s: {reason}",
+            f"no usable answer from {server} for {tried_seconds:.0f} s: {reason.rstrip('.')}.",
             "check that the API server runs and that this machine reaches it (kubeconfig, VPN, firewall); "
             "then run the same command again: it goes on from the journal.",
         )
@@ -47,7 +48,7 @@ def error_from_response(verb: str, ref: Ref, status: int, body: bytes) -> ApiErr
     except (ValueError, AttributeError):
         message = body[:300].decode(errors="replace")
     kind = Conflict if status == 409 else ApiError
-    return kind(verb, ref, status, message.rstrip("."))
+    return kind(verb, ref, status, message)
 
 
 def _next_step(verb: str, ref: Ref, status: int) -> str:

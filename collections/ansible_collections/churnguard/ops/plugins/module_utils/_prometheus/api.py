@@ -10,7 +10,7 @@ from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 
-from ansible.module_utils.urls import open_url
+from .._common.http import send
 
 
 class QueryError(Exception):
@@ -25,7 +25,7 @@ def query_scalar(url: str, expression: str, timeout: float = 5.0) -> float | Non
     """
     address = f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': expression})}"
     try:
-        with open_url(address, timeout=timeout) as response:
+        with send("GET", address, timeout=timeout) as response:
             answer = json.load(response)
     except HTTPError as error:
         raise QueryError(f"{error.code}: {error.read()[:200].decode(errors='replace')}") from error

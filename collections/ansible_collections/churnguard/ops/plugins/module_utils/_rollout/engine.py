@@ -225,7 +225,7 @@ class Engine:
         except (RouterProblem, KeyError):
             now = "unknown"
         message = (
-            f"The rollout of {rollout.candidate.version} stopped half-way: {reason}. Traffic is {now}; both slots "
+            f"The rollout of {rollout.candidate.version} stopped half-way: {reason.rstrip('.')}. Traffic is {now}; both slots "
             "were left as they are. Next: deal with the reason, then run the same again to go on, or state=aborted "
             "to take it back."
         )
@@ -282,7 +282,7 @@ def _taken_back(rollout: Rollout, aborted: bool) -> str:
         state = f"Slot {rollout.previous.slot} with {rollout.previous.version} {how}"
     was = "aborted" if aborted else "refused"
     end = f"slot {rollout.candidate.slot} is scaled away."
-    return f"{rollout.candidate.version} was {was}: {rollout.reason}. {state}; {end}"
+    return f"{rollout.candidate.version} was {was}: {rollout.reason.rstrip('.')}. {state}; {end}"
 
 
 def _rollout(journal: Journal) -> Rollout:

@@ -13,8 +13,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 
-from ansible.module_utils.urls import open_url
-
+from .._common.http import send
 from .model import Release
 
 
@@ -53,12 +52,12 @@ def fetch(endpoint: Endpoint, path: str, slot: str = "", method: str = "GET") ->
     if slot:
         headers[endpoint.slot_header] = slot
     try:
-        response = open_url(
+        response = send(
+            method,
             endpoint.url.rstrip("/") + path,
-            method=method,
+            endpoint.validate_certs,
             headers=headers,
             timeout=endpoint.timeout,
-            validate_certs=endpoint.validate_certs,
             http_agent="churnguard.ops",
             follow_redirects="none",
         )

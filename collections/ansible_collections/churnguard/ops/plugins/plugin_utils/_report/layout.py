@@ -7,7 +7,7 @@ any release."""
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from . import rollouts as facts
@@ -118,7 +118,7 @@ def clock_ticks(start: float, end: float, room: float, font: float) -> list[tupl
         form = "%d %b %H:%M"
     first = math.ceil(start / step) * step
     moments = [first + index * step for index in range(int((end - first) // step) + 1)]
-    return [(moment, datetime.fromtimestamp(moment, UTC).strftime(form)) for moment in moments]
+    return [(moment, datetime.fromtimestamp(moment, timezone.utc).strftime(form)) for moment in moments]
 
 
 def second_ticks(end: float, most: int) -> list[float]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import isoformat
@@ -204,4 +204,4 @@ def _clock(moment: float) -> str:
 
 
 def _iso(moment: float | None) -> str | None:
-    return None if moment is None else isoformat(datetime.fromtimestamp(moment, UTC))
+    return None if moment is None else isoformat(datetime.fromtimestamp(moment, timezone.utc))

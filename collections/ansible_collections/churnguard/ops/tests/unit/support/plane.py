@@ -31,6 +31,11 @@ class DataPlane:
         self.stuck = False
         self.server = Server(self._respond)
 
+    def lag(self, split: dict[str, int] | None) -> None:
+        """Serve C(split) whatever the route says, until told None."""
+        self._served = split or self._served
+        self.stuck = split is not None
+
     def _respond(self, request: Request) -> Answer:
         slot = request.headers.get("x-churnguard-slot") or self._slot()
         deployment = self._world.cluster.find("Deployment", f"{APP}-{slot}")

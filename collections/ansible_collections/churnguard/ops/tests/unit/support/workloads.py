@@ -33,7 +33,7 @@ class Workloads:
 
     Delays are seconds: C(see) for a controller to notice a change, C(start) for a pod to become ready, C(crash) for
     one that crashes to back off, C(rot) for one that starts well and then crashes, C(end) for one to end, C(sync)
-    for the gateway to take a route over.
+    for the gateway to take a route over. C(accepted) is what it then says about it.
     """
 
     def __init__(self, cluster: FakeCluster, **delays: float) -> None:
@@ -42,6 +42,7 @@ class Workloads:
         self._noticed: dict[tuple[str, str], tuple[int, float]] = {}
         self._pods: list[Pod] = []
         self._born = 0
+        self.accepted = "True"
         self._settled = (-1.0, -1)
 
     def settle(self) -> None:
@@ -141,7 +142,7 @@ class Workloads:
 
     def _accept(self, route: dict[str, Any]) -> None:
         generation = route["metadata"]["generation"]
-        condition = {"type": "Accepted", "status": "True", "observedGeneration": generation}
+        condition = {"type": "Accepted", "status": self.accepted, "observedGeneration": generation}
         status = {"parents": [{"controllerName": "churnguard.ops/lab-gateway", "conditions": [condition]}]}
         if status != route.get("status"):
             self._store({**route, "status": status})
