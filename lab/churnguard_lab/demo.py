@@ -68,12 +68,10 @@ def broken_expectations(report: dict[str, Any]) -> list[str]:
         if found[version]["verdict"] != verdict
     ]
     for version in ("v2", "v3"):
-        requests = found[version]["requests"] or {}
-        if requests.get("failed") != 0:
-            broken.append(
-                f"{requests.get('failed')} of {requests.get('sent')} requests failed while {version} was shipped"
-            )
-    if set((found["v3"]["requests"] or {}).get("by_version", {})) != {"v2"}:
+        requests = found[version]["requests"]
+        if requests["failed"] != 0:
+            broken.append(f"{requests['failed']} of {requests['sent']} requests failed while {version} was shipped")
+    if set(found["v3"]["requests"]["by_version"]) != {"v2"}:
         broken.append("other versions than v2 answered while v3 was refused")
     total = report["load"]
     if total["failed"] or total["sent"] < FEWEST_REQUESTS:
@@ -85,7 +83,7 @@ def closing(report: dict[str, Any], failures: Sequence[str], seconds: float) -> 
     """The table at the end."""
     rows = [("version", "strategy", "verdict", "seconds", "requests", "failed")]
     for rollout in report["rollouts"]:
-        requests = rollout["requests"] or {"sent": "-", "failed": "-"}
+        requests = {key: "-" if value is None else value for key, value in rollout["requests"].items()}
         rows.append(
             (
                 rollout["version"],

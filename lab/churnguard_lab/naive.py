@@ -182,10 +182,11 @@ def _ship(lab: settings.Settings, cluster: Cluster, rate: float, seconds: float)
     command = [sys.executable, "-m", "churnguard_lab.load", "run", "--quiet", "--rate", f"{rate:g}"]
     command += ["--url", f"http://127.0.0.1:{lab.ports.gateway}", "--host", HOST, "--ledger", str(ledger)]
     command += ["--duration", f"{seconds + _READY_S + _AFTER_S:g}"]
-    started = time.monotonic()
     # In a session of its own: Ctrl-C ends the baseline, which then ends the load.
     load = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
+        _await("the load started", ledger.exists, _READY_S)
+        started = time.monotonic()
         time.sleep(_BEFORE_S)
         cluster.deploy(VERSIONS[1])
         _await("v2 rolled out", lambda: cluster.is_rolled_out(VERSIONS[1]), _READY_S)
@@ -237,7 +238,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=30, help="how long the load runs at least (%(default)s)")
     parser.add_argument("--output", type=Path, help="where the JSON goes (default: .lab/load/naive.json)")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         lab = settings.load(options.config)
         result = run(lab, options.rate, options.seconds)
@@ -255,7 +257,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the removal, which is bounded in time, is not interrupted
     raise KeyboardInterrupt
 
 

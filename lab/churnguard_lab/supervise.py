@@ -39,7 +39,7 @@ WORK_FOLDERS = ("run", "log", "data/redis")
 GONE_STATES = ("FATAL", "EXITED", "UNKNOWN")
 STOPPED_STATES = ("STOPPED", *GONE_STATES)
 RUNNING_STATES = ("STARTING", "RUNNING", "BACKOFF")
-_ERROR = re.compile(r"\b(error|fatal|panic)", re.IGNORECASE)
+_ERROR = re.compile(r"\b(error|fatal|panic|err)[\s:=]", re.IGNORECASE)
 
 
 class LabError(Exception):

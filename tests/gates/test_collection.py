@@ -68,8 +68,7 @@ def test_a_module_documents_check_and_diff_mode(docs, name):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_an_info_module_says_so_and_the_readme_lists_the_module(docs, name):
-    assert docs[name]["short_description"].strip()
+def test_the_readme_lists_the_module(name):
     assert f"`churnguard.ops.{name}`" in (COLLECTION / "README.md").read_text(encoding="utf-8")
 
 

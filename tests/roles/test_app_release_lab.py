@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -54,8 +55,7 @@ def playbook(
         return run_playbook(name, "lab", *options, **variables, **more)
 
     yield run
-    for version in VERSIONS:
-        images("remove", f"{repository}:{version}")
+    shutil.rmtree(STATE / "images" / namespace)
 
 
 @pytest.fixture

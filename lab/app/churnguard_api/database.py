@@ -10,7 +10,6 @@ from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
-from psycopg2.extras import RealDictCursor
 
 CONNECT_TIMEOUT_S = 2
 QUERY_TIMEOUT_MS = 2000
@@ -65,7 +64,8 @@ class Database:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(statement, parameters)
-                rows = cursor.fetchall()
+                names = [column.name for column in cursor.description]
+                rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except psycopg2.Error:
             self._discard(connection)
             raise
@@ -86,7 +86,6 @@ class Database:
             connect_timeout=CONNECT_TIMEOUT_S,
             options=f"-c statement_timeout={QUERY_TIMEOUT_MS}",
             application_name="churnguard-api",
-            cursor_factory=RealDictCursor,
         )
         connection.autocommit = True
         with self._lock:

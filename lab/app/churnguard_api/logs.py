@@ -7,6 +7,8 @@ import json
 import logging
 from typing import Any
 
+from gunicorn.glogging import Logger
+
 
 class JsonFormatter(logging.Formatter):
     """Formats a record as one line of JSON."""
@@ -23,6 +25,13 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry)
+
+
+class QuietLogger(Logger):
+    """Gunicorn's logger without an access log, which it would else put together for nobody at every request."""
+
+    def access(self, *_arguments: Any) -> None:
+        """Requests are counted, not logged."""
 
 
 def settings() -> dict[str, Any]:

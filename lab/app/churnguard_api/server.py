@@ -34,8 +34,8 @@ threads = _config.tuning.threads
 keepalive = 75
 graceful_timeout = _config.tuning.graceful_timeout_s
 timeout = 30
-accesslog = None
 control_socket_disable = True
+logger_class = logs.QuietLogger
 logconfig_dict = logs.settings()
 
 

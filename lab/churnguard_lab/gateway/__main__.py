@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -27,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep-haproxy", action="store_true", help="leave HAProxy running when the controller ends")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its retries are told once, by the watchers
+    threading.excepthook = on_thread_failure
     try:
         return run(lab_settings.load(options.config), options.keep_haproxy)
     except (lab_settings.SettingsError, ApiError, HAProxyError) as error:
@@ -58,6 +61,12 @@ def run(settings: lab_settings.Settings, keep_haproxy: bool) -> int:
         haproxy.stop()
     server.shutdown()
     return 0
+
+
+def on_thread_failure(failure: threading.ExceptHookArgs) -> None:
+    """A thread that ends by a defect would leave the gateway blind: end, HAProxy serves on, the supervisor restarts."""
+    _log.critical("thread %s failed", failure.thread, exc_info=failure.exc_value)
+    os._exit(70)
 
 
 if __name__ == "__main__":

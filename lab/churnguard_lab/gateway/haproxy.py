@@ -68,10 +68,13 @@ class HAProxy:
     def _has_master(self) -> bool:
         """Whether the process in the pid file is our master (and no other that got its number)."""
         try:
-            process = Path("/proc") / (self._directory / _PID_FILE).read_text(encoding="utf-8").strip()
-            return process.joinpath("cwd").samefile(self._directory) and _is_running(int(process.name))
+            pid = self._master_from_file()
+            return Path(f"/proc/{pid}/cwd").samefile(self._directory) and _is_running(pid)
         except (OSError, ValueError):
             return False
+
+    def _master_from_file(self) -> int:
+        return int((self._directory / _PID_FILE).read_text(encoding="utf-8"))
 
     def start(self, structure: str | None) -> None:
         """Start HAProxy on the written configuration; returns when its worker runs `structure` (None: any)."""
@@ -103,20 +106,22 @@ class HAProxy:
 
     def stop(self) -> None:
         """End HAProxy, its workers included; does nothing when it does not run."""
-        found = self.processes()
-        if not found:
+        try:
+            pids = [process.pid for process in self.processes()]  # the master comes first
+        except HAProxyError:
+            # It runs but does not answer: without their master the workers end too.
+            pids = [self._master_from_file()] if self._has_master() else []
+        if not pids:
             return
-        master = next(process.pid for process in found if process.kind == "master")
-        os.kill(master, signal.SIGTERM)
+        os.kill(pids[0], signal.SIGTERM)
         deadline = time.monotonic() + _STOP_TIMEOUT_S
-        while any(_is_running(process.pid) for process in found):
+        while any(_is_running(pid) for pid in pids):
             if self._child is not None:
                 self._child.poll()
             if time.monotonic() > deadline:
-                for process in found:
+                for pid in pids:
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(process.pid, signal.SIGKILL)
-                deadline = float("inf")
+                        os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
         self._child = None
 

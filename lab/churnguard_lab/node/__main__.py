@@ -18,8 +18,6 @@ from churnguard_lab.node.health import health, serve
 from churnguard_lab.node.heartbeat import Heartbeat
 from churnguard_lab.node.network import NetworkError
 
-API_WAIT_S = 2.0
-
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m churnguard_lab.node", description="Run the lab's node agent.")
@@ -50,18 +48,16 @@ def run(lab: settings.Settings) -> None:
         node = agent.Agent(lab, api)
         heart = Heartbeat(api, lab.node.name)
         follower = threading.Thread(target=node.run, args=(stop,), name="follow", daemon=True)
-        follower.start()
-        threading.Thread(target=heart.run, args=(stop,), name="heartbeat", daemon=True).start()
         serve(
             lab.ports.node_agent,
             lambda: health(time.time(), node.synced_at, heart.renewed_at, follower.is_alive(), node.pods),
         )
+        follower.start()
+        threading.Thread(target=heart.run, args=(stop,), name="heartbeat", daemon=True).start()
         while not stop.wait(1.0):
             if not follower.is_alive():
                 raise agent.AgentError("the loop that follows the API server has ended; see the log above")
         logging.info("ending; %d pods keep running", node.pods)
-    # Workers' threads are daemons in the middle of their work: leave without waiting for them.
-    os._exit(0)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,4 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Without waiting for threads that look after pods: the next agent takes up where they were.
+    os._exit(code)

@@ -76,6 +76,8 @@ class Agent:
         """Follow the API server until `stop` is set; an API server that is away is asked again every second."""
         known, broken = records.load_all(self._node.pods_dir)
         self._addresses = {uid: record.pod_ip for uid, record in known.items()}
+        if known:
+            self._last_address = max(known.values(), key=lambda record: record.start_time).pod_ip
         for folder in broken:
             _LOG.warning("pod folder without a readable record: %s", folder)
         first = True

@@ -46,7 +46,7 @@ def execute(tmp_path: Path, delay_s: float, block_s: float = 0.0, **changes: Any
         task = asyncio.create_task(generator.execute())
         if block_s:
             await asyncio.sleep(0.5)
-            time.sleep(block_s)  # noqa: ASYNC251  the point: nothing runs meanwhile
+            time.sleep(block_s)  # the point: nothing runs meanwhile
         figures = await task
         await runner.cleanup()
         return figures

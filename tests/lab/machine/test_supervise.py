@@ -296,7 +296,8 @@ def test_every_prerequisite_is_a_part() -> None:
         ),
         (["error one", "error two", "x", "y", "z"], ["error two", "...", "x", "y", "z"]),
         (["error one", "x", "FATAL two", "z"], ["x", "FATAL two", "z"]),
-        (["terrors", "x", "y", "z"], ["x", "y", "z"]),
+        (["terrors ", "x", "y", "z"], ["x", "y", "z"]),
+        (["Error: one", "x", "y", "one of: [info, error]"], ["Error: one", "...", "x", "y", "one of: [info, error]"]),
     ],
 )
 def test_telling_lines(lines: list[str], expected: list[str]) -> None:

@@ -129,7 +129,8 @@ class TestNode:
         until("the namespace's service account", lambda: self._json(self.core.list_namespaced_service_account)["items"])
 
     def tear_down(self) -> None:
-        """Delete what set_up created."""
+        """Delete what set_up and the tests created; no agent is there any more to end the pods in order."""
+        self.core.delete_collection_namespaced_pod(self.namespace, grace_period_seconds=0)
         self.core.delete_namespace(self.namespace)
         self.core.delete_node(self.name)
 

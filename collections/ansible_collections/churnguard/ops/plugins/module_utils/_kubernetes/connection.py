@@ -38,6 +38,8 @@ _JSON = "application/json"
 _JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
 _COME_AGAIN = frozenset({429, 500, 502, 503, 504})
+# For about a second after its start an API server answers 403, until it has loaded its roles.
+_ROLES_LOAD_SECONDS = 3.0
 
 
 def client_configuration(params: dict[str, Any]) -> Any:
@@ -144,10 +146,11 @@ class Connection:
                 reason = f"answer {status}"
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 status, payload, reason = 0, b"", str(error)
-            if status and status not in _COME_AGAIN:
-                break
             tried = self._clock.monotonic() - begin
-            if tried >= self._patience:
+            loading_roles = status == 403 and tried < _ROLES_LOAD_SECONDS
+            if status and status not in _COME_AGAIN and not loading_roles:
+                break
+            if tried >= self._patience and not loading_roles:
                 raise Unreachable(verb, ref, self._configuration.host, reason, tried)
             self._clock.sleep(min(pause, 2.0))
             pause *= 1.6

@@ -225,9 +225,9 @@ class Engine:
         except (RouterProblem, KeyError):
             now = "unknown"
         message = (
-            f"The rollout of {rollout.candidate.version} stopped half-way: {reason.rstrip('.')}. Traffic is {now}; both slots "
-            "were left as they are. Next: deal with the reason, then run the same again to go on, or state=aborted "
-            "to take it back."
+            f"The rollout of {rollout.candidate.version} stopped half-way: {reason.rstrip('.')}. Traffic is {now}; "
+            "both slots were left as they are. Next: deal with the reason, then run the same again to go on, or "
+            "state=aborted to take it back."
         )
         self._recorder.event("failed", message)
         return Outcome(FAILED, True, True, message, _plain(rollout.steps))

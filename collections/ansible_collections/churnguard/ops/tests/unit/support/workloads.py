@@ -33,7 +33,8 @@ class Workloads:
 
     Delays are seconds: C(see) for a controller to notice a change, C(start) for a pod to become ready, C(crash) for
     one that crashes to back off, C(rot) for one that starts well and then crashes, C(end) for one to end, C(sync)
-    for the gateway to take a route over. C(accepted) is what it then says about it.
+    for the gateway to take a route over. C(accepted) is what it then says about it. C(cured) are behaviours whose
+    cause has gone: their pods are well.
     """
 
     def __init__(self, cluster: FakeCluster, **delays: float) -> None:
@@ -42,7 +43,9 @@ class Workloads:
         self._noticed: dict[tuple[str, str], tuple[int, float]] = {}
         self._pods: list[Pod] = []
         self._born = 0
+        self._missed: dict[tuple[str, str], dict[str, Any]] = {}
         self.accepted = "True"
+        self.cured: set[str] = set()
         self._settled = (-1.0, -1)
 
     def settle(self) -> None:
@@ -65,6 +68,12 @@ class Workloads:
     def end_all(self) -> None:
         """Let pods that do not end by themselves end now."""
         self._pods = [pod for pod in self._pods if pod.deleted is None]
+
+    def spoil(self, name: str) -> None:
+        """Let the pods of a Deployment crash from now on."""
+        for pod in self._pods:
+            if pod.owner == name:
+                pod.behaviour = CRASH
 
     def _now(self) -> float:
         return self._cluster.clock.monotonic()
@@ -108,21 +117,26 @@ class Workloads:
             "replicas": len(live),
             "updatedReplicas": sum(pod.template == template for pod in live),
             "availableReplicas": ready,
-            "conditions": self._conditions(obj, ready),
+            "conditions": self._conditions(obj, ready, template),
         }
         if status != obj.get("status"):
             self._store({**obj, "status": status})
 
-    def _conditions(self, obj: dict[str, Any], ready: int) -> list[dict[str, Any]]:
-        noticed = self._noticed[("Deployment", obj["metadata"]["name"])][1]
-        deadline = obj["spec"].get("progressDeadlineSeconds", 600)
-        if ready >= obj["spec"]["replicas"] or self._now() - noticed < deadline:
-            return []
-        moment = isoformat(self._cluster.clock.now())
-        text = {"reason": "ProgressDeadlineExceeded", "message": "has timed out progressing."}
-        return [{"type": "Progressing", "status": "False", "lastUpdateTime": moment, **text}]
+    def _conditions(self, obj: dict[str, Any], ready: int, template: str) -> list[dict[str, Any]]:
+        """A missed deadline stands, with its time, until pods of the same template make progress."""
+        key = (obj["metadata"]["name"], template)
+        noticed = self._noticed[("Deployment", key[0])][1]
+        if ready >= obj["spec"]["replicas"] > 0:
+            self._missed.pop(key, None)
+        elif key not in self._missed and self._now() - noticed >= obj["spec"].get("progressDeadlineSeconds", 600):
+            moment = isoformat(self._cluster.clock.now())
+            text = {"reason": "ProgressDeadlineExceeded", "message": "has timed out progressing."}
+            self._missed[key] = {"type": "Progressing", "status": "False", "lastUpdateTime": moment, **text}
+        return [self._missed[key]] if key in self._missed else []
 
     def _state(self, pod: Pod) -> str:
+        if pod.behaviour in self.cured:
+            return "ready" if self._passed(pod.born, "start") else "starting"
         if pod.behaviour == CRASH and self._passed(pod.born, "crash"):
             return "crashing"
         if pod.behaviour == ROT and self._passed(pod.born, "rot"):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, churnguard.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the action plugin shows, and the plugin in a real play that watches a module of the same name at work."""
+"""What the action plugin shows: its parts, and the whole in a real play against a fake cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.churnguard.ops.tests.unit.support.objects import (
     service,
 )
 
-COLLECTIONS = Path(__file__).resolve().parents[8]
+COLLECTIONS = Path(__file__).resolve().parents[7]
 AT = "2026-11-21T19:33:07.123Z"
 
 
@@ -108,79 +108,61 @@ def test_lines_are_followed_while_they_are_written_and_whole(tmp_path):
 # -- in a play -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def server():
+@pytest.fixture(scope="module")
+def play(tmp_path_factory) -> dict[str, str]:
+    """What one real play of four tasks printed, by task; under "own lines" what went into the task's own
+    progress file, and under "left" the progress files that were left behind."""
+    folder = tmp_path_factory.mktemp("play")
+    (folder / "temporary").mkdir()
     cluster = FakeCluster(Clock(), see=0.0, start=0.2, end=0.1, sync=0.1)
     for obj in (service(BLUE), service(GREEN), route()):
         cluster.put(obj)
-    with ApiServer(cluster) as running:
-        yield running
-
-
-@pytest.fixture
-def play(server, tmp_path):
-    """Runs one task with ansible-playbook; returns its output and the progress files left behind."""
-
-    def run(*flags: str, **options) -> tuple[str, list[Path]]:
-        task = {"name": APP, "namespace": NAMESPACE, "host": server.url, "version": "v1", "deployment": manifest()}
-        playbook = [
-            {"hosts": "localhost", "gather_facts": False, "tasks": [{"churnguard.ops.rollout": task | options}]}
+    with ApiServer(cluster) as server:
+        given = {"name": APP, "namespace": NAMESPACE, "host": server.url, "version": "v1", "deployment": manifest()}
+        tasks = [
+            {"name": "checked", "check_mode": True, "churnguard.ops.rollout": given},
+            {"name": "refused", "ignore_errors": True, "churnguard.ops.rollout": {**given, "slots": ["blue"]}},
+            {"name": "shown", "churnguard.ops.rollout": given},
+            {"name": "own file", "churnguard.ops.rollout": {**given, "progress_file": str(folder / "own")}},
         ]
-        (tmp_path / "play.yml").write_text(json.dumps(playbook))
-        temporary = tmp_path / "temporary"
-        temporary.mkdir(exist_ok=True)
+        (folder / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
         environment = {
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
-            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
-            "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
+            "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
+            "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
             "ANSIBLE_NOCOLOR": "1",
-            "TMPDIR": str(temporary),
+            "TMPDIR": str(folder / "temporary"),
         }
-        command = [
-            Path(sys.executable).with_name("ansible-playbook"),
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
-            *flags,
-            "play.yml",
-        ]
-        interpreter = ["-e", f"ansible_python_interpreter={sys.executable}"]
-        done = subprocess.run(
-            [*command, *interpreter], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
-        return done.stdout + done.stderr, list(temporary.glob("churnguard-rollout-*"))
-
-    return run
+        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml"]
+        command += ["-e", f"ansible_python_interpreter={sys.executable}"]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    printed = dict(part.split("]", 1) for part in done.stdout.split("TASK [")[1:])
+    assert list(printed) == [task["name"] for task in tasks], done.stdout + done.stderr
+    printed["own lines"] = (folder / "own").read_text()
+    return {**printed, "left": " ".join(path.name for path in (folder / "temporary").glob("churnguard-rollout-*"))}
 
 
-def test_a_play_shows_progress_while_the_module_runs_and_leaves_nothing_behind(play):
-    output, left = play()
-    assert "changed=1" in output, output
-    before_result = output.split("changed: [localhost]")[0]
+def test_a_task_shows_progress_while_its_module_runs(play):
+    before_result, _result = play["shown"].split("changed: [localhost]")
     assert f"  {APP} v1  planned          v1 into slot blue" in before_result
     assert "0/2 ready" in before_result
     assert "completed        v1 is live in slot blue." in before_result
-    assert left == []
 
 
-def test_a_failing_play_leaves_nothing_behind_either(play):
-    output, left = play(slots=["blue"])
-    assert "two different slots" in output
-    assert ("failed=1" in output, left) == (True, [])
+def test_a_refused_task_says_why(play):
+    assert "two different slots" in play["refused"]
 
 
 def test_check_mode_shows_no_progress_because_there_is_none(play):
-    output, left = play("--check")
-    assert "changed=1" in output, output
-    assert "planned          " not in output
-    assert left == []
+    assert "changed: [localhost]" in play["checked"]
+    assert APP not in play["checked"]
 
 
-def test_a_progress_file_of_the_users_own_is_left_to_them(play, tmp_path):
-    output, left = play(progress_file=str(tmp_path / "own"))
-    assert "changed=1" in output, output
-    assert "planned          " not in output
-    assert "v1 is live in slot blue" in (tmp_path / "own").read_text()
-    assert left == []
+def test_a_progress_file_of_the_users_own_is_left_to_them(play):
+    assert play["own file"].split("ok: [localhost]")[0].strip(" *\n") == ""
+    assert "v1 is already live in slot blue" in play["own lines"]
+
+
+def test_no_progress_file_is_left_behind(play):
+    assert play["left"] == ""

@@ -174,7 +174,7 @@ def test_an_absent_object_is_none(serve):
     assert connect(serve(Answer(404, {"message": "not found"})).url).get(REF) is None
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 422])
 def test_a_refused_write_is_not_tried_again(serve, status):
     server, clock = serve(Answer(status, {"message": "no."})), FakeClock()
     with pytest.raises(ApiError, match=f"answered {status}: no") as caught:
@@ -189,8 +189,16 @@ def test_a_page_of_something_that_is_no_api_server_is_quoted(serve):
 
 
 def test_a_forbidden_read_is_no_absent_object(serve):
+    clock = FakeClock()
     with pytest.raises(ApiError, match="403"):
-        connect(serve(Answer(403, {"message": "no."})).url).get(REF)
+        connect(serve(Answer(403, {"message": "no."})).url, clock).get(REF)
+    assert 3 <= clock.elapsed < 6
+
+
+def test_a_server_that_has_just_started_may_forbid_for_a_moment(serve):
+    """Until it has loaded its roles; a rollout must not be taken back for that."""
+    server = serve(Answer(403, {"message": "no."}), Answer(403, {"message": "no."}), OK)
+    assert connect(server.url, FakeClock()).get(REF) == OBJECT
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

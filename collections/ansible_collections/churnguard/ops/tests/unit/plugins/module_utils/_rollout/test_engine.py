@@ -15,6 +15,7 @@ from ansible_collections.churnguard.ops.tests.unit.support.objects import (
     BLUE,
     GREEN,
     deployment,
+    manifest,
 )
 from ansible_collections.churnguard.ops.tests.unit.support.world import World
 
@@ -229,6 +230,18 @@ def test_a_slot_is_used_again_after_a_failure_without_falling_for_what_failed_be
     world.run("v2", image="crash")
     assert world.run("v3").verdict == "passed"
     assert world.live == ("v3", ALL_GREEN, {BLUE: 0, GREEN: 2})
+
+
+def test_a_deadline_missed_by_the_same_release_before_does_not_fail_its_next_try(world):
+    """The Deployment keeps its old condition until the pods make progress."""
+    wanted = manifest("v2", image="never")
+    wanted["spec"]["progressDeadlineSeconds"] = 10
+    refused = world.run("v2", image="never", deployment=wanted)
+    assert "ProgressDeadlineExceeded: has timed out progressing; pod churnguard-api-green" in refused.message
+    assert (refused.verdict, world.live) == ("rolled_back", V1_LIVE)
+    assert world.cluster.find("Deployment", f"{APP}-green")["status"]["conditions"]
+    world.cluster.workloads.cured.add("never")
+    assert world.run("v2", image="never", deployment=wanted).verdict == "passed"
 
 
 def test_a_new_slot_scaled_away_by_hand_during_the_bake_is_taken_back(world):

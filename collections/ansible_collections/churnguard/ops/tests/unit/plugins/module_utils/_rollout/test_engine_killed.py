@@ -11,7 +11,7 @@ from itertools import product
 import pytest
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.engine import Outcome
 from ansible_collections.churnguard.ops.tests.unit.support.cluster import Killed
-from ansible_collections.churnguard.ops.tests.unit.support.objects import ALL_BLUE, ALL_GREEN, BLUE, GREEN
+from ansible_collections.churnguard.ops.tests.unit.support.objects import ALL_BLUE, ALL_GREEN, APP, BLUE, GREEN
 from ansible_collections.churnguard.ops.tests.unit.support.world import World
 
 KINDS = ("HTTPRoute", "Service")
@@ -153,6 +153,25 @@ def test_a_first_install_survives_death_too():
             continue
         break
     assert number > 8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_readiness_found_before_the_death_does_not_count_after_it(kind):
+    world = World(kind).installed()
+    client = world.client()
+
+    def die_at_the_switch(write) -> None:
+        if write.ref.kind == "ConfigMap" and world.journal.rollout.cursor == 3:
+            client.kill_at = client.sent + 1
+
+    world.cluster.watchers.append(die_at_the_switch)
+    with pytest.raises(Killed):
+        world.run("v2", client=client)
+    assert world.split == ALL_BLUE
+    world.cluster.workloads.spoil(f"{APP}-green")
+    outcome = world.run("v2")
+    assert "no traffic is sent to slot green, which is not ready" in outcome.message
+    assert (outcome.verdict, world.live, world.broken) == ("rolled_back", V1_LIVE, [])
 
 
 def test_a_run_on_the_same_machine_does_not_wait_for_a_dead_ones_lease():

@@ -1,14 +1,11 @@
-"""The whole controller against the lab's API server and node: an instance of its own, with its own GatewayClass, ports
-and HAProxy, which reaches the API server through a relay that a test can cut."""
+"""An instance of the whole controller in the lab, apart from the lab's own gateway: its own GatewayClass, ports and
+HAProxy, and a relay to the API server that a test can cut."""
 
 from __future__ import annotations
 
 import collections
 import contextlib
 import json
-import math
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -29,7 +26,6 @@ from churnguard_lab.gateway.haproxy import HAProxy, HAProxyError
 from churnguard_lab.gateway.model import CONTROLLER_NAME, GATEWAY_GROUP
 from kubernetes import client, config
 
-pytestmark = pytest.mark.lab
 IMAGE = "churnguard/gateway-test:v1"
 HOST = "live.lab"
 DELAY_S = 1.0
@@ -122,6 +118,18 @@ class Cluster:
 
 class Instance:
     """A gateway of its own in the lab."""
+
+    host = HOST
+    delay_s = DELAY_S
+    await_that = staticmethod(await_that)
+
+    def route(self, name: str, hostnames: list[str], weights: Mapping[str, int]) -> Any:
+        """An HTTPRoute's API object."""
+        return route(name, hostnames, weights)
+
+    def load(self, ledger: Path, seconds: int) -> contextlib.AbstractContextManager[dict[str, Any]]:
+        """Load while the block runs; the summary is filled in afterwards."""
+        return load(self, ledger, seconds)
 
     def __init__(self, directory: Path) -> None:
         self.lab = lab_settings.load()
@@ -318,7 +326,6 @@ def instance(installed: Instance) -> Instance:
 
 @contextlib.contextmanager
 def load(instance: Instance, ledger: Path, seconds: int) -> Iterator[dict[str, Any]]:
-    """Load while the block runs; the summary is filled in afterwards."""
     command = [sys.executable, "-m", "churnguard_lab.load", "run", "--url", instance.url, "--host", HOST, "--quiet"]
     command += ["--rate", "100", "--slow-seconds", "2", "--duration", str(seconds), "--ledger", str(ledger)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -331,137 +338,3 @@ def load(instance: Instance, ledger: Path, seconds: int) -> Iterator[dict[str, A
     finally:
         process.kill()
         process.wait()
-
-
-def test_weights_are_served_when_they_are_programmed_and_not_before_the_delay(instance: Instance) -> None:
-    assert instance.slots(30) == {"blue": 30}
-    started = time.monotonic()
-    generation = instance.weigh(0, 100)
-    await_that("green", lambda: instance.slots(1)["green"])
-    assert time.monotonic() - started >= DELAY_S
-    instance.await_programmed(generation)
-    assert instance.slots(30) == {"green": 30}
-    instance.await_programmed(instance.weigh(50, 50))
-    assert abs(instance.slots(400)["green"] - 200) <= 2.576 * math.sqrt(100)
-    instance.await_programmed(instance.weigh(0, 0))
-    status, headers = instance.get()
-    assert (status, headers["X-Gateway-Reason"]) == (503, "no-weight")
-
-
-def test_scaling_the_unweighted_slot_away_under_load_fails_nothing(instance: Instance, tmp_path: Path) -> None:
-    with load(instance, tmp_path / "ledger.jsonl", 14) as summary:
-        instance.await_programmed(instance.weigh(0, 100))
-        time.sleep(1)
-        instance.scale("blue", 0)
-        time.sleep(5)
-        instance.scale("blue", 2)
-    assert summary["failures"] == {}
-    assert (summary["sent"], summary["failed"]) == (1400, 0)
-
-
-def test_scaling_down_a_slot_that_serves_fails_nothing(instance: Instance, tmp_path: Path) -> None:
-    """The pod that goes is drained by the gateway while its preStop hook runs."""
-    with load(instance, tmp_path / "ledger.jsonl", 12) as summary:
-        instance.scale("blue", 1)
-        time.sleep(8)
-    assert summary["failures"] == {}
-    assert (summary["sent"], summary["failed"]) == (1200, 0)
-
-
-def test_a_killed_controller_drops_nothing_and_its_successor_takes_over(instance: Instance, tmp_path: Path) -> None:
-    before = instance.haproxy.processes()
-    with load(instance, tmp_path / "ledger.jsonl", 10) as summary:
-        instance.kill()
-        generation = instance.weigh(0, 100)
-        time.sleep(1)
-        assert instance.slots(5) == {"blue": 5}, "HAProxy serves on with the last state"
-        instance.start()
-        instance.await_programmed(generation)
-        assert instance.slots(5) == {"green": 5}
-    assert summary["failures"] == {}
-    assert (summary["sent"], summary["failed"]) == (1000, 0)
-    assert instance.haproxy.processes() == before, "the same HAProxy, not even reloaded"
-
-
-def test_traffic_goes_on_without_the_api_server(instance: Instance, tmp_path: Path) -> None:
-    with load(instance, tmp_path / "ledger.jsonl", 12) as summary:
-        instance.relay.cut()
-        generation = instance.weigh(0, 100)
-        time.sleep(3)
-        assert instance.slots(5) == {"blue": 5}
-        assert instance.healthy()
-        instance.relay.restore()
-        instance.await_programmed(generation)
-        assert instance.slots(5) == {"green": 5}
-    assert (summary["failures"], summary["failed"]) == ({}, 0)
-
-
-def test_a_start_without_the_api_server_serves_the_last_state(instance: Instance) -> None:
-    instance.relay.cut()
-    instance.kill()
-    for process in instance.haproxy.processes():
-        os.kill(process.pid, signal.SIGKILL)
-    instance.start()
-    await_that("blue again", lambda: reachable(instance) and instance.slots(1)["blue"])
-    instance.relay.restore()
-    instance.await_programmed(instance.weigh(0, 100))
-    assert instance.slots(5) == {"green": 5}
-
-
-def reachable(instance: Instance) -> bool:
-    try:
-        return instance.get()[0] == 200
-    except OSError:
-        return False
-
-
-def test_a_missing_service_and_a_hostname_conflict_show_in_the_status(instance: Instance) -> None:
-    instance.cluster.call("POST", instance.route_path, route("broken", ["broken.lab"], {"nowhere": 1}))
-    instance.cluster.call("POST", instance.route_path, route("second", [HOST], {"green": 1}))
-    try:
-        broken = await_that("status of broken", lambda: instance.conditions("broken"))
-        assert (broken["Accepted"]["status"], broken["ResolvedRefs"]["reason"]) == ("True", "BackendNotFound")
-        status, headers = instance.get(host="broken.lab")
-        assert (status, headers["X-Gateway-Reason"]) == (500, "backend-not-found")
-        second = await_that("status of second", lambda: instance.conditions("second"))
-        assert (second["Accepted"]["status"], second["Accepted"]["reason"]) == ("False", "HostnameConflict")
-        assert second["Programmed"]["status"] == "False"
-        assert instance.slots(5) == {"blue": 5}
-        instance.cluster.remove(f"{instance.route_path}/shop")
-        taken_over = lambda: instance.conditions("second")["Accepted"]["status"] == "True"  # noqa: E731
-        await_that("second takes the hostname over", taken_over)
-        assert instance.slots(5) == {"green": 5}
-    finally:
-        instance.cluster.remove(f"{instance.route_path}/broken")
-        instance.cluster.remove(f"{instance.route_path}/second")
-        with contextlib.suppress(client.ApiException):
-            instance.cluster.call("POST", instance.route_path, route("shop", [HOST], {"blue": 100, "green": 0}))
-
-
-def test_gateway_and_class_status(instance: Instance) -> None:
-    gateway = instance.cluster.call("GET", f"/apis/{GATEWAY_GROUP}/v1/namespaces/{instance.name}/gateways/front")
-    found = {item["type"]: item for item in gateway["status"]["conditions"]}
-    assert {name: item["status"] for name, item in found.items()} == {"Accepted": "True", "Programmed": "True"}
-    assert found["Programmed"]["observedGeneration"] == gateway["metadata"]["generation"]
-    item = instance.cluster.call("GET", f"{instance.class_path}/{instance.name}")
-    assert item["status"]["conditions"][0]["status"] == "True"
-
-
-def test_metrics_tell_of_syncs_and_reloads(instance: Instance) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{instance.health}/metrics", timeout=5) as reply:
-        text = reply.read().decode()
-    for name in ("syncs_total", "sync_duration_seconds_count", "propagation_seconds_count", "runtime_commands_total"):
-        assert f"churnguard_gateway_{name}" in text
-    assert "churnguard_gateway_haproxy_workers 1.0" in text
-
-
-def test_the_end_of_the_controller_ends_haproxy_unless_told_otherwise(instance: Instance) -> None:
-    assert instance.terminate() == 0
-    assert instance.haproxy.processes() == []
-    instance.start("--keep-haproxy")
-    await_that("healthy", instance.healthy)
-    kept = instance.haproxy.processes()
-    assert instance.terminate() == 0
-    assert instance.haproxy.processes() == kept
-    environment = Path(f"/proc/{kept[0].pid}/environ").read_text(encoding="utf-8")
-    assert f"CHURNGUARD_LAB={instance.directory}" in environment
