@@ -66,6 +66,7 @@ def test_a_version_that_never_becomes_ready_is_refused(world: World, tmp_path: P
     assert refused.failed
     assert refused.verdict == "rolled_back"
     assert "not ready within 6 s" in refused.message
+    assert "Readiness probe failed" in refused.message
     assert "Slot blue with v1 kept all traffic" in refused.message
     assert summary()["failed"] == 0
     assert set(summary()["by_version"]) == {"v1"}

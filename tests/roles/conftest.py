@@ -34,6 +34,11 @@ class Run:
         """The output as one line, so that a message is found however it was wrapped or quoted."""
         return " ".join(self.output.replace("''", "'").split())
 
+    def passed(self) -> Run:
+        """This run, which has to have succeeded."""
+        assert self.code == 0, self.output
+        return self
+
     @property
     def changed(self) -> int:
         """How many tasks changed something."""

@@ -87,7 +87,7 @@ def test_nothing_is_started_without_credentials(playbook, namespace, api):
 
 def test_the_journey(playbook, credentials, namespace, tmp_path):
     reports = tmp_path / "reports"
-    assert playbook("site").code == 0
+    playbook("site").passed()
     credentials()
 
     run = playbook("status")

@@ -77,7 +77,11 @@ class Relay:
             if self.is_cut:
                 inner.close()
                 continue
-            outer = socket.create_connection(self.target)
+            try:
+                outer = socket.create_connection(self.target)
+            except OSError:
+                inner.close()
+                continue
             self.connections |= {inner, outer}
             for source, sink in ((inner, outer), (outer, inner)):
                 threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()

@@ -43,7 +43,8 @@ class Narrator:
             yield f"{clock}  {self._subject}  {entry['event']:<16} {detail}"
         elif detail != self._last and now - self._said >= 1.0 or now - self._said >= _REPEAT_SECONDS:
             self._last, self._said = detail, now
-            yield f"{clock}  {self._subject}  {'':<16} {detail}"
+            far = f" ({entry['waited_s']:.0f} of {entry['limit_s']:.0f} s)" if "waited_s" in entry else ""
+            yield f"{clock}  {self._subject}  {'':<16} {detail}{far}"
 
 
 class Tail(threading.Thread):

@@ -45,9 +45,12 @@ class Recorder:
         self.timeline.append(entry)
         self._tell(entry)
 
-    def progress(self, detail: str) -> None:
-        """Tell how far a wait is; not kept."""
-        self._tell({"at": isoformat(self._clock.now()), "event": "progress", "detail": detail})
+    def progress(self, detail: str, waited: float | None = None, limit: float | None = None) -> None:
+        """Tell how a wait stands, C(waited) of at most C(limit) seconds long; not kept."""
+        entry: dict[str, Any] = {"at": isoformat(self._clock.now()), "event": "progress", "detail": detail}
+        if waited is not None and limit is not None:
+            entry["waited_s"], entry["limit_s"] = round(waited, 1), limit
+        self._tell(entry)
 
     def measure(
         self, name: str, value: float | None, unit: str, limit: float | None = None, verdict: str = "", reason: str = ""

@@ -63,6 +63,9 @@ class RolloutApi:
         selector = ",".join(f"{key}={value}" for key, value in slot_selector(self._target, slot).items())
         return self._connection.list(self._ref("Pod"), label_selector=selector)
 
+    def list_warnings(self) -> list[dict[str, Any]]:
+        return self._connection.list(self._ref("Event"), field_selector="type=Warning,involvedObject.kind=Pod")
+
     def get_service(self, slot: str) -> dict[str, Any] | None:
         return self._connection.get(self._ref("Service", self._target.workload(slot)))
 

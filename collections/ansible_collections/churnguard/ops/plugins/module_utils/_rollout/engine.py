@@ -25,6 +25,8 @@ from .steps import StepFailed, StepHalted, Steps
 from .store import JournalStore, observe
 from .strategies import PAST_RETURN, take_back
 
+_THEN_FAILED = "; taking it back then failed: "
+
 
 @dataclass
 class Outcome:
@@ -209,7 +211,8 @@ class Engine:
         try:
             self._run_steps(journal)
         except (StepFailed, StepHalted, ApiError) as error:
-            return self._halt(journal, f"{rollout.reason}; taking it back then failed: {error}")
+            first = rollout.reason.partition(_THEN_FAILED)[0]
+            return self._halt(journal, f"{first}{_THEN_FAILED}{error}")
         codec.finish(journal, verdict, self._server_time())
         self._store.save(journal)
         message = _taken_back(rollout, aborted=verdict == ABORTED)

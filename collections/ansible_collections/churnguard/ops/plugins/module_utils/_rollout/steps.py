@@ -12,7 +12,7 @@ from .._common.clock import Clock, parse_time
 from .._common.envelope import FAILED as VERDICT_FAILED
 from .._common.envelope import NOT_CHECKED, PASSED, Recorder
 from .._common.waiting import DONE, FAILED, PENDING, Finding, wait_until
-from .._kubernetes.errors import Conflict
+from .._kubernetes.errors import ApiError, Conflict
 from .._prometheus.api import QueryError, query_scalar
 from . import probe, strategies
 from .api import RolloutApi
@@ -23,10 +23,12 @@ from .model import ANNOTATION_HASH, ROLLING_BACK, Journal, Release, Rollout, Ste
 from .plan import foreign_split
 from .routing import RouterProblem, describe, read_split, route_applied, split_patch
 from .settings import Settings
-from .wait import deployment_finding, gone_finding
+from .wait import deployment_finding, gone_finding, newest_warning
 
 _WRITE_ATTEMPTS = 10
 _BAD_PROBES = 3
+_ROUTE_SECONDS = 0.25
+_PROBE_SECONDS = 0.05
 # Time beyond a pod's own grace period for the node to report its end.
 _END_MARGIN = 30.0
 
@@ -117,22 +119,30 @@ class Steps:
     def _settled(self, slot: str) -> Finding:
         """Whether C(slot) is wholly ready, with time for pods that an autoscaler or a node change has just begun."""
         limit = self._settings.confirm_timeout
-        return wait_until(lambda: self._slot_finding(slot), self._clock, limit, self._settings.interval, self._tick)[0]
+        return self._wait(lambda: self._slot_finding(slot), limit)[0]
 
     def _ready(self, step: Step, rollout: Rollout, journal: Journal) -> None:
         limit = self._settings.ready_timeout
         # Measured from the start step: a condition from before it belongs to what the slot ran earlier.
         since = rollout.steps[0].started
-        finding, waited = wait_until(
-            lambda: self._slot_finding(step.slot, since), self._clock, limit, self._settings.interval, self._tick
-        )
+        finding, waited = self._wait(lambda: self._slot_finding(step.slot, since), limit)
         verdict = PASSED if finding.done else VERDICT_FAILED
         self._recorder.measure(f"ready_{step.slot}_s", waited, "s", limit, verdict)
         if finding.failed:
-            raise StepFailed(f"slot {step.slot} cannot become ready: {finding.detail}")
+            raise StepFailed(f"slot {step.slot} cannot become ready: {finding.detail}{self._warning(step.slot)}")
         if not finding.done:
-            raise StepFailed(f"slot {step.slot} was not ready within {limit:.0f} s: {finding.detail}")
+            how = f"was not ready within {limit:.0f} s: {finding.detail}{self._warning(step.slot)}"
+            raise StepFailed(f"slot {step.slot} {how}")
         self._recorder.event("ready", f"slot {step.slot}: {finding.detail} after {waited:.1f} s")
+
+    def _warning(self, slot: str) -> str:
+        """The cluster's newest warning about the slot's pods, to add to a message. Who may not read events does
+        without."""
+        try:
+            warning = newest_warning(self._api.list_warnings(), self._target.workload(slot))
+        except ApiError:
+            return ""
+        return f"; the newest warning says {warning}" if warning else ""
 
     def _smoke(self, step: Step, rollout: Rollout, journal: Journal) -> None:
         endpoint, tests = self._settings.endpoint, self._settings.smoke_tests
@@ -163,13 +173,7 @@ class Steps:
             return
         pod_spec = deployment["spec"]["template"]["spec"]
         limit = float(pod_spec.get("terminationGracePeriodSeconds", 30)) + _END_MARGIN
-        finding, waited = wait_until(
-            lambda: gone_finding(self._api.list_pods(step.slot)),
-            self._clock,
-            limit,
-            self._settings.interval,
-            self._tick,
-        )
+        finding, waited = self._wait(lambda: gone_finding(self._api.list_pods(step.slot)), limit)
         self._recorder.measure(f"retire_{step.slot}_s", waited, "s", limit, PASSED if finding.done else VERDICT_FAILED)
         if not finding.done:
             raise StepHalted(f"pods of slot {step.slot} have not ended within {limit:.0f} s: {finding.detail}")
@@ -240,9 +244,7 @@ class Steps:
 
     def _confirm(self, step: Step, rollout: Rollout, journal: Journal) -> None:
         limit = self._settings.confirm_timeout
-        finding, waited = wait_until(
-            lambda: route_applied(self._router(), self._target), self._clock, limit, 0.25, self._tick
-        )
+        finding, waited = self._wait(lambda: route_applied(self._router(), self._target), limit, _ROUTE_SECONDS)
         if not finding.done:
             raise StepFailed(f"the gateway does not serve the new weights after {waited:.0f} s: {finding.detail}")
         if self._settings.endpoint is None:
@@ -272,7 +274,7 @@ class Steps:
             return Finding(PENDING, problem or f"{row} of {count} probes")
 
         limit = self._settings.confirm_timeout
-        finding, taken = wait_until(look, self._clock, limit, 0.05, self._tick)
+        finding, taken = self._wait(look, limit, _PROBE_SECONDS)
         if not finding.done:
             raise StepFailed(f"{endpoint.url} does not show {release.version} after {limit:.0f} s: {finding.detail}")
         return taken
@@ -295,13 +297,9 @@ class Steps:
             worst = problem or worst
             if bad >= _BAD_PROBES:
                 return Finding(FAILED, f"{bad} probes in a row: {problem}")
-            return Finding(PENDING, finding.detail)
+            return Finding(PENDING, f"baking, {finding.detail}")
 
-        def tell(finding: Finding, waited: float) -> None:
-            self._tick(Finding(PENDING, f"baking {waited:.0f} of {seconds:.0f} s: {finding.detail}"), waited)
-
-        interval = max(self._settings.interval, 1.0)
-        finding, waited = wait_until(look, self._clock, seconds, interval, tell)
+        finding, waited = self._wait(look, seconds)
         if not finding.failed:
             finding = self._settled(step.slot)
         if not finding.done:
@@ -327,7 +325,7 @@ class Steps:
             return silence.look(self._clock.monotonic(), hit, self._activity(step.slot) if url else None)
 
         limit = self._settings.drain_timeout
-        finding, waited = wait_until(look, self._clock, limit, self._settings.interval, self._tick)
+        finding, waited = self._wait(look, limit)
         if not finding.done:
             self._not_silent(step, rollout, waited, finding)
             return
@@ -365,9 +363,14 @@ class Steps:
             self._recorder.progress(f"Prometheus: {error}")
             return None
 
-    def _tick(self, finding: Finding, waited: float) -> None:
-        self._lock.keep()
-        self._recorder.progress(finding.detail)
+    def _wait(self, look: Callable[[], Finding], limit: float, interval: float = 0.0) -> tuple[Finding, float]:
+        """As wait_until, with the lock kept and the user told; the settings' interval unless one is given."""
+
+        def tell(finding: Finding, waited: float) -> None:
+            self._lock.keep()
+            self._recorder.progress(finding.detail, waited, limit)
+
+        return wait_until(look, self._clock, limit, interval or self._settings.interval, tell)
 
 
 def _release(slot: str, rollout: Rollout) -> Release:

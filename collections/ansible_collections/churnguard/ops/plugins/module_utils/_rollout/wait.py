@@ -78,6 +78,15 @@ def gone_finding(pods: list[dict[str, Any]]) -> Finding:
     return Finding(PENDING, f"{len(names)} still ending: {', '.join(names)}")
 
 
+def newest_warning(events: list[dict[str, Any]], workload: str) -> str:
+    """What the newest warning event about a pod of C(workload) says; empty if there is none."""
+    about = [event for event in events if event["involvedObject"].get("name", "").startswith(f"{workload}-")]
+    if not about:
+        return ""
+    newest = max(about, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+    return f"{newest.get('reason')}: {str(newest.get('message', '')).strip()}"
+
+
 def _also(text: str, more: str) -> str:
     """Both, if there are both; a condition's message may end in a full stop."""
     return f"{text.rstrip('.')}; {more}" if text and more else text.rstrip(".")

@@ -201,6 +201,13 @@ def test_a_server_that_has_just_started_may_forbid_for_a_moment(serve):
     assert connect(server.url, FakeClock()).get(REF) == OBJECT
 
 
+def test_a_right_that_is_missing_is_said_after_a_few_seconds(serve):
+    clock = FakeClock()
+    with pytest.raises(ApiError, match="answered 403: no.* let this user 'update' deployments"):
+        connect(serve(Answer(403, {"message": "no."})).url, clock).replace(REF, OBJECT)
+    assert 3 <= clock.elapsed < 6
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_server_that_asks_to_come_again_is_asked_again(serve, status):
     server, clock = serve(Answer(status), Answer(status), OK), FakeClock()

@@ -146,11 +146,24 @@ def test_a_rollback_that_cannot_be_cleaned_up_has_moved_the_traffic_all_the_same
     world.cluster.refused[("patch", "Deployment")] = 403
     outcome = world.run("v2", image="rot")
     assert (outcome.verdict, outcome.failed) == ("failed", True)
-    assert "taking it back then failed" in outcome.message
+    again = world.run("v2", image="rot")
+    for message in (outcome.message, again.message):
+        assert message.count("did not stay well") == message.count("taking it back then failed: ") == 1
     assert (world.split, world.journal.rollout.phase) == (ALL_BLUE, "rolling_back")
     world.cluster.refused.clear()
     assert world.run(state="aborted").failed is False
     assert world.live == V1_LIVE
+
+
+def test_a_lock_that_cannot_be_given_back_is_said_and_does_not_spoil_the_result(world):
+    def forbid(write) -> None:
+        if write.ref.kind == "ConfigMap" and world.journal.rollout.phase == "passed":
+            world.cluster.refused[("update", "Lease")] = 403
+
+    world.cluster.watchers.append(forbid)
+    assert world.run("v2").verdict == "passed"
+    assert "the lock was not given back and will expire" in world.recorder.timeline[-1]["detail"]
+    assert world.lock_holder
 
 
 # -- other hands -----------------------------------------------------------------------------------------------------
@@ -215,6 +228,24 @@ def test_a_router_that_disappears_stops_the_rollout(world):
     assert "HTTPRoute churnguard-api has disappeared" in outcome.message
     assert "Traffic is unknown" in outcome.message
     assert (world.replicas(BLUE), world.replicas(GREEN)) == (2, 2)
+
+
+@pytest.mark.parametrize("cursor", [2, 6], ids=["before the switch", "after it"])
+def test_a_journal_deleted_by_hand_stops_the_rollout_where_it_is_and_the_next_run_adopts(world, cursor):
+    writes = []
+
+    def delete(write) -> None:
+        if write.ref.kind == "ConfigMap" and world.journal.rollout.cursor == cursor and not writes:
+            world.cluster.remove("ConfigMap", f"{APP}-rollout")
+            writes.append(len(world.cluster.writes))
+
+    world.cluster.watchers.append(delete)
+    with pytest.raises(ApiError, match="Could not update ConfigMap"):
+        world.run("v2")
+    assert [w.ref.kind for w in world.cluster.writes[writes[0] :]] == ["Lease"]
+    assert (world.replicas(BLUE), world.replicas(GREEN), world.lock_holder) == (2, 2, "")
+    assert world.run("v2").failed is False
+    assert (world.split, world.broken) == (ALL_GREEN, [])
 
 
 # -- two at once -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.wait import deployment_finding, gone_finding
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.wait import (
+    deployment_finding,
+    gone_finding,
+    newest_warning,
+)
 from ansible_collections.churnguard.ops.tests.unit.support.objects import deployment, pod
 
 SINCE = datetime(2026, 11, 21, 19, 0, 0, tzinfo=UTC)
@@ -220,3 +224,16 @@ def test_a_pod_that_runs_and_is_not_ready_is_named():
 def test_a_slot_is_gone_when_no_pod_runs(pods, state, detail):
     finding = gone_finding(pods)
     assert (finding.state, finding.detail) == (state, detail)
+
+
+def test_the_newest_warning_about_a_slots_pods():
+    def event(pod, text, at, field="lastTimestamp"):
+        return {"involvedObject": {"kind": "Pod", "name": pod}, "reason": "Unhealthy", "message": text, field: at}
+
+    events = [
+        event("api-green-1", "late", "2026-11-21T19:00:05.000000Z", "eventTime"),
+        event("api-green-2", "early", "2026-11-21T19:00:01Z"),
+        event("api-blue-1", "other slot", "2026-11-21T19:00:09Z"),
+    ]
+    assert newest_warning(events, "api-green") == "Unhealthy: late"
+    assert newest_warning(events, "web") == ""
