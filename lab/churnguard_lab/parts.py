@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import http.client
 import json
 import ssl
 import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import redis
 
@@ -55,11 +57,6 @@ def listener_ports(settings: Settings, names: Collection[str]) -> dict[str, tupl
     return ports
 
 
-def unknown(names: Collection[str]) -> list[str]:
-    """Those of `names` that are no part of the lab."""
-    return sorted(set(names) - set(PARTS))
-
-
 def _get(url: str, context: ssl.SSLContext | None = None) -> bytes:
     """The body of a 200 answer; NotReady otherwise."""
     try:
@@ -67,8 +64,20 @@ def _get(url: str, context: ssl.SSLContext | None = None) -> bytes:
             return answer.read()
     except urllib.error.HTTPError as error:
         raise NotReady(f"{url} answered {error.code}: {error.read(300).decode(errors='replace')}") from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise NotReady(f"{url}: {getattr(error, 'reason', None) or error}") from error
+
+
+def _get_object(url: str, context: ssl.SSLContext | None = None) -> Mapping[str, Any]:
+    """The JSON object that a 200 answer holds; NotReady otherwise."""
+    body = _get(url, context)
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise NotReady(f"{url} answered no JSON object: {body[:300].decode(errors='replace')}")
+    return document
 
 
 def _trust(settings: Settings, *, as_admin: bool) -> ssl.SSLContext:
@@ -83,9 +92,9 @@ def _trust(settings: Settings, *, as_admin: bool) -> ssl.SSLContext:
 
 
 def _etcd(settings: Settings) -> None:
-    body = _get(f"http://{LOOPBACK}:{settings.ports.etcd}/health")
-    if json.loads(body).get("health") not in (True, "true"):
-        raise NotReady(f"etcd says {body.decode(errors='replace')}")
+    answer = _get_object(f"http://{LOOPBACK}:{settings.ports.etcd}/health")
+    if answer.get("health") not in (True, "true"):
+        raise NotReady(f"etcd says {answer}")
 
 
 def _apiserver(settings: Settings) -> None:
@@ -105,8 +114,8 @@ def _scheduler(settings: Settings) -> None:
 def _node(settings: Settings) -> None:
     _get(f"http://{LOOPBACK}:{settings.ports.node_agent}/healthz")
     url = f"https://{LOOPBACK}:{settings.ports.kube_apiserver}/api/v1/nodes/{settings.node.name}"
-    node = json.loads(_get(url, _trust(settings, as_admin=True)))
-    conditions = {entry["type"]: entry["status"] for entry in node["status"].get("conditions", [])}
+    node = _get_object(url, _trust(settings, as_admin=True))
+    conditions = {entry["type"]: entry["status"] for entry in node.get("status", {}).get("conditions", [])}
     if conditions.get("Ready") != "True":
         raise NotReady(f"node {settings.node.name} has the conditions {conditions}")
 
@@ -121,7 +130,10 @@ def _prometheus(settings: Settings) -> None:
 
 def _postgresql(settings: Settings) -> None:
     command = ["pg_isready", "-q", "-h", LOOPBACK, "-p", str(settings.ports.postgresql), "-t", "3"]
-    code = subprocess.run(command, check=False, timeout=10).returncode
+    try:
+        code = subprocess.run(command, check=False, timeout=10).returncode
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotReady(f"pg_isready: {error}") from error
     if code:
         raise NotReady({1: "PostgreSQL is starting up", 2: "PostgreSQL does not answer"}.get(code, f"exit {code}"))
 

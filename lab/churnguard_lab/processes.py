@@ -126,13 +126,13 @@ def end(processes: list[psutil.Process], grace_s: float) -> list[str]:
     for process in processes:
         try:
             process.send_signal(STOP_SIGNALS.get(process.name(), signal.SIGTERM))
-        except psutil.NoSuchProcess:
-            continue
+        except psutil.Error:
+            continue  # it has ended meanwhile, or is named below
     _, alive = psutil.wait_procs(processes, timeout=grace_s)
     for process in alive:
         try:
             process.kill()
-        except psutil.NoSuchProcess:
+        except psutil.Error:
             continue
     _, alive = psutil.wait_procs(alive, timeout=5)
     alive = [process for process in alive if _runs(process)]

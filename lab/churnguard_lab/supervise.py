@@ -64,11 +64,23 @@ class Supervisor:
         self._rpc = xmlrpc.client.ServerProxy(url, transport=_Transport(), allow_none=True).supervisor
 
     def pid(self) -> int | None:
-        """Process id of the running supervisor; None when it does not answer."""
+        """Process id of the running supervisor; None when there is none, or one with another password.
+
+        Raises LabError when it is there and does not answer: a busy lab is not taken for a dead one.
+        """
         try:
             return int(self._rpc.getPID())
-        except (OSError, xmlrpc.client.Error, http.client.HTTPException):
+        except ConnectionError:
             return None
+        except xmlrpc.client.ProtocolError as error:
+            if error.errcode == http.client.UNAUTHORIZED:
+                return None
+            raise
+        except TimeoutError as error:
+            port = self._settings.ports.supervisor
+            raise LabError(
+                f"the supervisor on port {port} does not answer within {RPC_TIMEOUT_S:.0f} s: try again, or make lab-down"
+            ) from error
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Every program's supervisor record, by name."""
@@ -82,15 +94,18 @@ class Supervisor:
         environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
         environment[lab_settings.MARKER_ENVIRONMENT] = str(self._settings.state_dir)
         command = [self._settings.python, "-m", "supervisor.supervisord", "-c", str(configuration)]
-        result = subprocess.run(
-            command,
-            env=environment,
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=SUPERVISOR_START_S,
-            check=False,
-        )
+        try:
+            result = subprocess.run(
+                command,
+                env=environment,
+                cwd="/",
+                capture_output=True,
+                text=True,
+                timeout=SUPERVISOR_START_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"the supervisor did not start within {SUPERVISOR_START_S:.0f} s") from error
         if result.returncode:
             raise LabError(f"the supervisor did not start: {(result.stderr or result.stdout).strip()}")
         give_up = time.monotonic() + SUPERVISOR_START_S
@@ -168,9 +183,7 @@ def check(settings: lab_settings.Settings, names: Collection[str]) -> None:
         )
 
 
-def up(
-    settings: lab_settings.Settings, names: Collection[str], wait_for: Collection[str], clock: Any = time
-) -> dict[str, Any]:
+def up(settings: lab_settings.Settings, names: Collection[str], wait_for: Collection[str]) -> dict[str, Any]:
     """Start what is not running of `names`, in order, and return when every part in `wait_for` is ready."""
     supervisor = Supervisor(settings)
     ended: list[str] = []
@@ -184,7 +197,7 @@ def up(
     missing = sorted(set(names) - set(supervisor.states()))
     if missing:
         raise LabError(f"the supervisor has no program {', '.join(missing)}: is it in lab_parts?")
-    started = _bring_up(settings, supervisor, set(names), set(wait_for), running, clock)
+    started = _bring_up(settings, supervisor, set(names), set(wait_for), running)
     changed = bool(launched or ended or reloaded or started)
     return {"changed": changed, "started": started, "reloaded": reloaded, "ended_leftovers": ended}
 
@@ -195,7 +208,6 @@ def _bring_up(
     names: set[str],
     wait_for: set[str],
     running: set[str],
-    clock: Any,
 ) -> list[str]:
     """Start parts in waves and poll their probes; returns those it started."""
     started, ready = [], set[str]()
@@ -204,16 +216,16 @@ def _bring_up(
     while not (wait_for <= ready and names <= begun):
         for name in lab_parts.startable(names, ready, begun):
             begun.add(name)
-            pending[name] = clock.monotonic() + lab_parts.PARTS[name].ready_within_s
+            pending[name] = time.monotonic() + lab_parts.PARTS[name].ready_within_s
             if name not in running:
                 supervisor.start(name)
                 started.append(name)
         states = supervisor.states()
         for name, give_up in list(pending.items()):
-            if _is_ready(settings, name, states[name], late=clock.monotonic() > give_up):
+            if _is_ready(settings, name, states[name], late=time.monotonic() > give_up):
                 ready.add(name)
                 del pending[name]
-        clock.sleep(POLL_S)
+        time.sleep(POLL_S)
     return started
 
 

@@ -148,6 +148,31 @@ def kill_supervisor(lab: Lab) -> None:
         assert time.monotonic() < give_up
 
 
+def test_supervisor_with_another_password_is_replaced(lab: Lab) -> None:
+    lab.configure(redis=lab.redis())
+    lab.up("redis")
+    pid = lab.pid("redis")
+    (lab.settings.state_dir / "secrets" / "supervisor").write_text("other")
+    path = lab.settings.state_dir / "etc" / "supervisord.conf"
+    path.write_text(path.read_text().replace("password=word", "password=other"))
+    assert any(str(pid) in words for words in lab.up("redis")["ended_leftovers"])
+    assert lab.pid("redis") != pid
+
+
+def test_supervisor_that_is_silent_is_not_taken_for_dead(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.configure(redis=lab.redis())
+    lab.up("redis")
+    process = psutil.Process(supervise.Supervisor(lab.settings).pid())
+    monkeypatch.setattr(supervise, "RPC_TIMEOUT_S", 0.5)
+    process.suspend()
+    try:
+        with pytest.raises(supervise.LabError, match="does not answer within .* try again, or make lab-down"):
+            lab.up("redis")
+    finally:
+        process.resume()
+    assert "ready" in supervise.status(lab.settings)["redis"]
+
+
 def test_lab_whose_files_are_gone_can_be_ended(lab: Lab) -> None:
     lab.configure(redis=lab.redis())
     lab.up("redis")

@@ -97,24 +97,25 @@ class FakeCluster:
             self.workloads.settle()
             return copy.deepcopy(self.objects.get((ref.kind, ref.namespace, ref.name)))
 
-    def select(self, ref: Ref, label_selector: str) -> list[dict[str, Any]]:
+    def select(self, ref: Ref, label_selector: str = "", field_selector: str = "") -> list[dict[str, Any]]:
         wanted = dict(pair.split("=") for pair in label_selector.split(",") if pair)
+        fields = [pair.split("=") for pair in field_selector.split(",") if pair]
         with self._lock:
+            self._may("list", ref)
             self.workloads.settle()
             return [
                 copy.deepcopy(obj)
                 for (kind, namespace, _name), obj in self.objects.items()
                 if (kind, namespace) == (ref.kind, ref.namespace)
                 and wanted.items() <= obj["metadata"].get("labels", {}).items()
+                and all(_field(obj, path) == value for path, value in fields)
             ]
 
     def write(self, verb: str, ref: Ref, body: Any) -> dict[str, Any]:
         """Apply one write as the API server does, or raise what it would answer."""
         with self._lock:
             self.workloads.settle()
-            status = self.refused.get((verb, ref.kind))
-            if status:
-                raise answer(verb, ref, status, f"{ref.plural} is forbidden: cannot {verb}")
+            self._may(verb, ref)
             key = (ref.kind, ref.namespace, ref.name)
             live = self.objects.get(key)
             before = copy.deepcopy(live)
@@ -125,6 +126,17 @@ class FakeCluster:
                 for watcher in self.watchers:
                     watcher(done)
             return after
+
+    def _may(self, verb: str, ref: Ref) -> None:
+        status = self.refused.get((verb, ref.kind))
+        if status:
+            raise answer(verb, ref, status, f"{ref.plural} is forbidden: cannot {verb}")
+
+
+def _field(obj: dict[str, Any], path: str) -> Any:
+    for step in path.split("."):
+        obj = obj.get(step, {})
+    return obj
 
 
 def answer(verb: str, ref: Ref, status: int, message: str) -> Exception:
@@ -207,7 +219,7 @@ class Client:
 
     def list(self, ref: Ref, label_selector: str = "", field_selector: str = "") -> list[dict[str, Any]]:
         self._alive()
-        return self.cluster.select(ref, label_selector)
+        return self.cluster.select(ref, label_selector, field_selector)
 
     def create(self, ref: Ref, body: dict[str, Any]) -> dict[str, Any]:
         return self._write("create", ref, body)
