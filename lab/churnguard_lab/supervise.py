@@ -79,7 +79,7 @@ class Supervisor:
         except TimeoutError as error:
             port = self._settings.ports.supervisor
             raise LabError(
-                f"the supervisor on port {port} does not answer within {RPC_TIMEOUT_S:.0f} s: try again, or make lab-down"
+                f"the supervisor on port {port} does not answer in {RPC_TIMEOUT_S:.0f} s: try again, or make lab-down"
             ) from error
 
     def states(self) -> dict[str, dict[str, Any]]:

@@ -166,7 +166,7 @@ def test_supervisor_that_is_silent_is_not_taken_for_dead(lab: Lab, monkeypatch: 
     monkeypatch.setattr(supervise, "RPC_TIMEOUT_S", 0.5)
     process.suspend()
     try:
-        with pytest.raises(supervise.LabError, match="does not answer within .* try again, or make lab-down"):
+        with pytest.raises(supervise.LabError, match="does not answer in .* try again, or make lab-down"):
             lab.up("redis")
     finally:
         process.resume()

@@ -90,12 +90,12 @@ class Connection:
         self._rest = kubernetes.client.ApiClient(configuration).rest_client
         self._clock = clock
         self._patience = patience
-        self._server_offset = timedelta(0)
+        self._server_offset: timedelta | None = None
 
     def server_now(self) -> datetime:
         """The API server's time, from its last answer: what leases are compared by, so that a wrong clock on
         this machine cannot steal a lock. Good to a second."""
-        return self._clock.now() + self._server_offset
+        return self._clock.now() + (self._server_offset or timedelta(0))
 
     def get(self, ref: Ref) -> dict[str, Any] | None:
         """The object, or None if it does not exist."""
@@ -184,7 +184,9 @@ class Connection:
         )
         date = _date(response.headers.get("Date", ""))
         if date is not None:
-            self._server_offset = date - self._clock.now()
+            # The header is cut to whole seconds: the latest estimate is the nearest, and time never goes back.
+            offset = date - self._clock.now()
+            self._server_offset = offset if self._server_offset is None else max(self._server_offset, offset)
         return response.status, response.data
 
 

@@ -44,7 +44,8 @@ class ApiServer(Server):
         if request.method in VERBS:
             return self._cluster.write(VERBS[request.method], ref, body)
         if not ref.name:
-            return {"items": self._cluster.select(ref, request.query.get("labelSelector", ""))}
+            labels, fields = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
+            return {"items": self._cluster.select(ref, labels, fields)}
         found = self._cluster.read(ref)
         if found is None:
             raise ApiError("get", ref, 404, "not found")

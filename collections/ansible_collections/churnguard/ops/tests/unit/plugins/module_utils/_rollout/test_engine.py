@@ -219,6 +219,35 @@ def test_a_version_that_fails_in_its_bake_loses_its_traffic_at_once(kind):
     assert (entry["verdict"], entry["version"], entry["slot"]) == ("rolled_back", "v2", GREEN)
 
 
+def event(kind: str, about: str, reason: str, at: str) -> dict:
+    return {
+        "kind": "Event",
+        "metadata": {"name": reason, "namespace": "churnguard-test"},
+        "type": kind,
+        "involvedObject": {"kind": "Pod", "name": about},
+        "reason": reason,
+        "message": f"{reason} it was",
+        "lastTimestamp": at,
+    }
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_clusters_newest_warning_about_the_slots_pods_is_told_to_who_may_read_it(world, allowed):
+    for kind, about, reason, at in (
+        ("Warning", f"{APP}-green-3", "Unhealthy", "2026-11-21T19:00:20Z"),
+        ("Warning", f"{APP}-green-4", "BackOff", "2026-11-21T19:00:10Z"),
+        ("Warning", f"{APP}-blue-1", "Evicted", "2026-11-21T19:00:30Z"),
+        ("Normal", f"{APP}-green-4", "Scheduled", "2026-11-21T19:00:30Z"),
+    ):
+        world.cluster.put(event(kind, about, reason, at))
+    if not allowed:
+        world.cluster.refused[("list", "Event")] = 403
+    outcome = world.run("v2", image="never")
+    assert outcome.verdict == "rolled_back"
+    assert ("; the newest warning says Unhealthy: Unhealthy it was. Slot blue" in outcome.message) == allowed
+    assert not any(word in outcome.message for word in ("BackOff", "Evicted", "Scheduled"))
+
+
 def test_a_first_install_that_fails_is_scaled_away_and_can_be_tried_again():
     world = World()
     outcome = world.run("v1", image="crash")
