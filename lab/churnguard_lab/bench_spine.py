@@ -58,11 +58,12 @@ def measure() -> list[dict[str, Any]]:
         say("v3, never ready, under traffic")
         journey.playbook("deploy", name, quiet=True, app_release_version="v3")
         load.stop()
+    ended(journey.playbook("report", name, quiet=True))
+    report = journey.read_report(name)
     say("v4, crashing")
     crash_refusal = crash_refusal_seconds(lab, name)
     say(f"v2 again, {NOOP_RUNS} times")
     again = [ended(journey.playbook("deploy", name, quiet=True, app_release_version="v2")) for _ in range(NOOP_RUNS)]
-    report = journey.read_report(name)
     say("the naive switch under the same traffic")
     dropped = naive.run(lab, rate=journey.RATE, seconds=NAIVE_SECONDS)
     switch = journey.rollout_of(report, "v2")["requests"]

@@ -80,6 +80,11 @@ options:
         description: Request header that pins a request to a slot; the HTTPRoute has a rule for it.
         type: str
         default: x-churnguard-slot
+      slot_url:
+        description: Address of one slot, with V({slot}) in the place of its name, where no router honours
+          O(endpoint.slot_header) - for example C(http://churnguard-api-{slot}.churnguard-production.svc) with
+          O(router.kind=Service) and a controller inside the cluster.
+        type: str
       version_header:
         description: Reply header that names the version.
         type: str
@@ -299,6 +304,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "url": {"type": "str", "required": True},
         "headers": {"type": "dict", "default": {}},
         "slot_header": {"type": "str", "default": "x-churnguard-slot"},
+        "slot_url": {"type": "str"},
         "version_header": {"type": "str", "default": "X-ChurnGuard-Version"},
         "slot_reply_header": {"type": "str", "default": "X-ChurnGuard-Slot"},
         "path": {"type": "str", "default": "/health"},

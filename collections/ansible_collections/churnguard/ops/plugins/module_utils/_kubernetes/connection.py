@@ -167,9 +167,7 @@ class Connection:
         self, method: str, path: str, query: dict[str, str] | None, body: Any, content_type: str
     ) -> tuple[int, bytes]:
         headers = {"Accept": _JSON, "User-Agent": "churnguard.ops"}
-        # Not auth_settings(): release 36.0.0 of the library looks under one name for what its loaders keep under the
-        # other, and would send every token-authenticated request anonymously.
-        token = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        token = _bearer_token(self._configuration)
         if token:
             headers["Authorization"] = token
         if content_type:
@@ -188,6 +186,22 @@ class Connection:
             offset = date - self._clock.now()
             self._server_offset = offset if self._server_offset is None else max(self._server_offset, offset)
         return response.status, response.data
+
+
+def _bearer_token(configuration: Any) -> str:
+    """The Authorization header; empty without a token.
+
+    Not by the library's auth_settings(): its release 36.0.0 looks under one name for what its loaders keep under the
+    other, and would send every request anonymously.
+    """
+    if configuration.refresh_api_key_hook is not None:
+        configuration.refresh_api_key_hook(configuration)
+    for name in ("authorization", "BearerToken"):
+        key = configuration.api_key.get(name)
+        if key:
+            prefix = configuration.api_key_prefix.get(name)
+            return f"{prefix} {key}" if prefix else key
+    return ""
 
 
 def _date(text: str) -> datetime | None:

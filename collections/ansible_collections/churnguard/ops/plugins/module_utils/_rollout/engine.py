@@ -23,7 +23,7 @@ from .model import ROLLING_BACK, RUNNING, Desired, Journal, Observed, Rollout, S
 from .routing import RouterProblem, describe, read_split
 from .steps import StepFailed, StepHalted, Steps
 from .store import JournalStore, observe
-from .strategies import PAST_RETURN, take_back
+from .strategies import PAST_RETURN, RETIRE, START, take_back
 
 _THEN_FAILED = "; taking it back then failed: "
 
@@ -76,8 +76,18 @@ class Engine:
         else:
             outcome = self._locked(desired)
         outcome.before = before
-        outcome.after = _predicted(before, decision) if check_mode else summary(self._observe(), self._target)
+        outcome.after = (
+            _predicted(before, decision, observed.journal.rollout) if check_mode else self._last_look(before)
+        )
         return outcome
+
+    def _last_look(self, before: dict[str, Any]) -> dict[str, Any]:
+        """For the diff alone: a rollout that has ended does not fail because nobody could look at it."""
+        try:
+            return summary(self._observe(), self._target)
+        except OperationError as error:
+            self._recorder.event("failed", f"the state afterwards could not be read: {error}")
+            return before
 
     # -- deciding ----------------------------------------------------------------------------------------------
 
@@ -173,6 +183,7 @@ class Engine:
             started=self._server_time(),
             holder=self._lock.identity,
         )
+        rollout.traffic_moved = rollout.sides[0][candidate.slot] > 0
         codec.begin(observed.journal, rollout, decision.manifest)
         self._store.save(observed.journal)
 
@@ -266,13 +277,20 @@ def summary(observed: Observed, target: Target) -> dict[str, Any]:
     }
 
 
-def _predicted(before: dict[str, Any], decision: plan.Decision) -> dict[str, Any]:
+def _predicted(before: dict[str, Any], decision: plan.Decision, rollout: Rollout | None) -> dict[str, Any]:
+    """C(before) as the decision's steps would leave it."""
     after = copy.deepcopy(before)
-    if decision.kind == plan.DEPLOY and decision.candidate:
-        candidate = decision.candidate
+    candidate = decision.candidate
+    if candidate is None and rollout is not None and decision.kind == plan.RESUME and rollout.phase != ROLLING_BACK:
+        candidate = rollout.candidate
+    if candidate is not None:
         after.update(version=candidate.version, stable_slot=candidate.slot)
-        after["weights"] = {slot: 100 if slot == candidate.slot else 0 for slot in before["replicas"]}
-        after["replicas"] = {slot: candidate.replicas if slot == candidate.slot else 0 for slot in before["replicas"]}
+    for step in decision.steps:
+        if step.name == START and candidate is not None and step.slot == candidate.slot:
+            after["replicas"][step.slot] = candidate.replicas
+        elif step.name == RETIRE:
+            after["replicas"][step.slot] = 0
+        after["weights"] = step.args.get("split", after["weights"])
     return after
 
 

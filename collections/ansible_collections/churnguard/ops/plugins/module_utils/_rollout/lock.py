@@ -9,6 +9,7 @@ The lock is compared by the API server's clock (its Date header), so a wrong clo
 from __future__ import annotations
 
 import getpass
+import math
 import os
 import socket
 from datetime import datetime, timedelta
@@ -29,11 +30,13 @@ class LockHeld(OperationError):
 
     def __init__(self, target: Target, holder: str, age: float, free_in: float) -> None:
         self.holder = holder
-        super().__init__(
-            f"lock {target}",
-            f"{holder} holds Lease {target.namespace}/{target.journal}, renewed {age:.0f} s ago.",
-            f"wait until that run ends; if it is dead, the lock is free in {max(free_in, 0):.0f} s.",
-        )
+        lease = f"Lease {target.namespace}/{target.journal}"
+        if math.isinf(free_in):
+            next_step = f"ask {holder}, who made it without an end; delete {lease} when it is no longer needed."
+        else:
+            next_step = f"wait until that run ends; if it is dead, the lock is free in {max(free_in, 0):.0f} s."
+        renewed = "" if math.isinf(free_in) else f", renewed {age:.0f} s ago"
+        super().__init__(f"lock {target}", f"{holder} holds {lease}{renewed}.", next_step)
 
 
 class LockLost(OperationError):
@@ -89,8 +92,13 @@ def holder_of(lease: dict[str, Any] | None) -> str:
 
 
 def seconds_left(lease: dict[str, Any], now: datetime) -> float:
-    """How long the holder may still be silent before the lock is free; negative when it has expired."""
+    """How long the holder may still be silent before the lock is free; negative when it has expired.
+
+    Infinite for a Lease without times: somebody made it by hand, to keep everybody out.
+    """
     spec = lease["spec"]
+    if not spec.get("renewTime") or not spec.get("leaseDurationSeconds"):
+        return math.inf
     renewed = parse_time(spec["renewTime"])
     return (renewed + timedelta(seconds=spec["leaseDurationSeconds"]) - now).total_seconds()
 
@@ -136,7 +144,7 @@ class Lock:
         left = seconds_left(lease, now)
         process = (lease["metadata"].get("annotations") or {}).get(ANNOTATION_PROCESS, "")
         if left > 0 and not process_is_dead(process):
-            age = (now - parse_time(lease["spec"]["renewTime"])).total_seconds()
+            age = lease["spec"].get("leaseDurationSeconds", 0) - left
             raise LockHeld(self._target, holder, age, left)
 
     def _confirm_ours(self, error: Conflict) -> dict[str, Any]:

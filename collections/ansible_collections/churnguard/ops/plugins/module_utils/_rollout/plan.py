@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._common.envelope import PASSED
 from .manifest import slot_selector
 from .model import ANNOTATION_HASH, HTTP_ROUTE, ROLLING_BACK, Desired, Observed, Release, Rollout, Step, Target
 from .routing import RouterProblem, changed_by, describe, read_split
-from .strategies import STRATEGIES, take_back
+from .strategies import CONFIRM, STRATEGIES, take_back
 
 NOTHING = "nothing"
 DEPLOY = "deploy"
@@ -55,8 +56,28 @@ def decide(observed: Observed, desired: Desired, target: Target) -> Decision:
         and stable.content_hash == desired.content_hash
         and _live_replicas(observed.deployments[stable.slot])
     ):
+        left = _left_running(observed, stable, target)
+        if left is not None:
+            return _finish_off(stable, left, desired, target)
         return Decision(NOTHING, f"{desired.version} is already live in slot {stable.slot}", stable=stable)
     return _deploy(observed, stable, desired, target, desired.version, desired.content_hash, desired.deployment)
+
+
+def _left_running(observed: Observed, stable: Release, target: Target) -> Release | None:
+    """The other slot's release if the journal was lost between the switch and its retirement; else None."""
+    other = target.other(stable.slot)
+    deployment = observed.deployments[other]
+    if observed.journal.stable is not None or deployment is None or not _live_replicas(deployment):
+        return None
+    return _adopted(deployment, other)
+
+
+def _finish_off(stable: Release, left: Release, desired: Desired, target: Target) -> Decision:
+    """The rest of a rollout whose traffic has moved and whose journal is gone."""
+    steps = STRATEGIES[desired.strategy](stable, left, target, desired)
+    moved = next(index for index, step in enumerate(steps) if step.name == CONFIRM)
+    reason = f"{stable.version} has all traffic in slot {stable.slot}; {left.version} still runs in {left.slot}"
+    return Decision(DEPLOY, reason, candidate=stable, stable=left, manifest=desired.deployment, steps=steps[moved:])
 
 
 def broken_part(observed: Observed, target: Target) -> Decision | None:
@@ -198,6 +219,10 @@ def foreign_split(rollout: Rollout, split: dict[str, int], target: Target, route
 
 def _to_previous(observed: Observed, stable: Release | None, desired: Desired, target: Target) -> Decision:
     journal = observed.journal
+    done = journal.rollout
+    if stable is not None and done is not None and done.operation == "rollback" and done.phase == PASSED:
+        # Twice the same wish must not bring the bad version back.
+        return Decision(NOTHING, f"{stable.version} has been brought back already", stable=stable)
     if stable is None or journal.previous is None or "previous" not in journal.manifests:
         return Decision(
             REFUSE,

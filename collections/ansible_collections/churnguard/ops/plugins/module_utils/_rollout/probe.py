@@ -19,12 +19,14 @@ from .model import Release
 
 @dataclass(frozen=True)
 class Endpoint:
-    """How this machine reaches the application. With C(slot_header), a request that carries it is answered by the
-    slot it names; replies name their version and slot in C(version_header) and C(slot_reply_header)."""
+    """How this machine reaches the application. A request is pinned to a slot by C(slot_header), or by an address of
+    the slot's own where C(slot_url) has one (it holds C({slot})); replies name their version and slot in
+    C(version_header) and C(slot_reply_header)."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     slot_header: str = "x-churnguard-slot"
+    slot_url: str | None = None
     version_header: str = "X-ChurnGuard-Version"
     slot_reply_header: str = "X-ChurnGuard-Slot"
     path: str = "/health"
@@ -49,12 +51,15 @@ class Reply:
 def fetch(endpoint: Endpoint, path: str, slot: str = "", method: str = "GET") -> Reply:
     """One request on a connection of its own, to C(slot) if that is given."""
     headers = dict(endpoint.headers)
-    if slot:
+    url = endpoint.url
+    if slot and endpoint.slot_url:
+        url = endpoint.slot_url.replace("{slot}", slot)
+    elif slot:
         headers[endpoint.slot_header] = slot
     try:
         response = send(
             method,
-            endpoint.url.rstrip("/") + path,
+            url.rstrip("/") + path,
             endpoint.validate_certs,
             headers=headers,
             timeout=endpoint.timeout,

@@ -23,5 +23,4 @@ class Settings:
     drain_quiet: float = 10.0
     drain_timeout: float = 120.0
     prometheus_url: str = ""
-    lease_duration: int = 60
     interval: float = 1.0

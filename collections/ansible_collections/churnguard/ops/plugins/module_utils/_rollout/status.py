@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -96,4 +97,4 @@ def _lease(lease: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
     if lease is None or not holder:
         return {"holder": None, "held": False, "expires_in_s": None}
     left = seconds_left(lease, now)
-    return {"holder": holder, "held": left > 0, "expires_in_s": round(left, 1)}
+    return {"holder": holder, "held": left > 0, "expires_in_s": None if math.isinf(left) else round(left, 1)}

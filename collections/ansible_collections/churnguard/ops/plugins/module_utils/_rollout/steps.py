@@ -129,17 +129,17 @@ class Steps:
         verdict = PASSED if finding.done else VERDICT_FAILED
         self._recorder.measure(f"ready_{step.slot}_s", waited, "s", limit, verdict)
         if finding.failed:
-            raise StepFailed(f"slot {step.slot} cannot become ready: {finding.detail}{self._warning(step.slot)}")
+            raise StepFailed(f"slot {step.slot} cannot become ready: {finding.detail}{self._warning(step.slot, since)}")
         if not finding.done:
-            how = f"was not ready within {limit:.0f} s: {finding.detail}{self._warning(step.slot)}"
+            how = f"was not ready within {limit:.0f} s: {finding.detail}{self._warning(step.slot, since)}"
             raise StepFailed(f"slot {step.slot} {how}")
         self._recorder.event("ready", f"slot {step.slot}: {finding.detail} after {waited:.1f} s")
 
-    def _warning(self, slot: str) -> str:
+    def _warning(self, slot: str, since: str) -> str:
         """The cluster's newest warning about the slot's pods, to add to a message. Who may not read events does
         without."""
         try:
-            warning = newest_warning(self._api.list_warnings(), self._target.workload(slot))
+            warning = newest_warning(self._api.list_warnings(), self._target.workload(slot), parse_time(since))
         except ApiError:
             return ""
         return f"; the newest warning says {warning}" if warning else ""

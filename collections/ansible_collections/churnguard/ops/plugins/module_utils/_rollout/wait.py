@@ -78,12 +78,18 @@ def gone_finding(pods: list[dict[str, Any]]) -> Finding:
     return Finding(PENDING, f"{len(names)} still ending: {', '.join(names)}")
 
 
-def newest_warning(events: list[dict[str, Any]], workload: str) -> str:
-    """What the newest warning event about a pod of C(workload) says; empty if there is none."""
-    about = [event for event in events if event["involvedObject"].get("name", "").startswith(f"{workload}-")]
+def newest_warning(events: list[dict[str, Any]], workload: str, since: datetime) -> str:
+    """What the newest warning event about a pod of C(workload) since then says; empty if there is none."""
+    about = [
+        (at, event)
+        for event in events
+        if event["involvedObject"].get("name", "").startswith(f"{workload}-")
+        and (at := event.get("lastTimestamp") or event.get("eventTime"))
+        and parse_time(at) >= since - timedelta(seconds=1)
+    ]
     if not about:
         return ""
-    newest = max(about, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+    _at, newest = max(about, key=lambda item: parse_time(item[0]))
     return f"{newest.get('reason')}: {str(newest.get('message', '')).strip()}"
 
 

@@ -235,5 +235,7 @@ def test_the_newest_warning_about_a_slots_pods():
         event("api-green-2", "early", "2026-11-21T19:00:01Z"),
         event("api-blue-1", "other slot", "2026-11-21T19:00:09Z"),
     ]
-    assert newest_warning(events, "api-green") == "Unhealthy: late"
-    assert newest_warning(events, "web") == ""
+    begin = datetime(2026, 11, 21, 19, 0, 0, tzinfo=UTC)
+    assert newest_warning(events, "api-green", begin) == "Unhealthy: late"
+    assert newest_warning(events, "web", begin) == ""
+    assert newest_warning(events, "api-green", begin.replace(minute=1)) == "", "an hour-old warning explains nothing"
