@@ -128,7 +128,7 @@ def conditions() -> dict[str, Any]:
         "python": platform.python_version(),
         "rate_per_s": journey.RATE,
         "pods": 3,
-        "grace_period_s": 30,
+        "grace_period_s": 45,
         "at": journey.report_id(),
     }
 
