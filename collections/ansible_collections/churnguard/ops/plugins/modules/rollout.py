@@ -33,7 +33,8 @@ options:
   state:
     description:
       - V(present) makes O(version) the live one.
-      - V(rolled_back) makes the version before the present one live again, from the journal.
+      - V(rolled_back) makes the version before the present one live again, from the journal. If a rollout has not
+        ended, that one is taken back, and no more.
       - V(aborted) takes back a rollout that has not ended; if there is none, nothing happens.
     type: str
     choices: [present, rolled_back, aborted]

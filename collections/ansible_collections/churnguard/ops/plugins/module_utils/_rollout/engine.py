@@ -160,11 +160,11 @@ class Engine:
             if decision.kind == plan.TAKE_BACK:
                 outcome = self._take_back(journal, "taken back on request", decision.steps, ABORTED)
             elif _rollout(journal).phase == ROLLING_BACK:
-                outcome = self._back(journal, ABORTED if plan.wants_back(desired) else ROLLED_BACK)
+                outcome = self._back(journal, ABORTED if plan.wants_back(desired, _rollout(journal)) else ROLLED_BACK)
             else:
                 return self._forward(journal)
             changed = True
-            if desired.state == "aborted" or outcome.failed:
+            if outcome.failed or plan.ends_with_back(desired, _rollout(journal)):
                 return outcome
 
     def _begin(self, observed: Observed, decision: plan.Decision, desired: Desired) -> None:
@@ -241,7 +241,7 @@ class Engine:
         message = (
             f"The rollout of {rollout.candidate.version} stopped half-way: {reason.rstrip('.')}. Traffic is {now}; "
             "both slots were left as they are. Next: deal with the reason, then run the same again to go on, or "
-            "state=aborted to take it back."
+            "playbooks/rollback.yml (state=aborted) to take it back."
         )
         self._recorder.event("failed", message)
         return Outcome(FAILED, True, True, message, _plain(rollout.steps))

@@ -182,10 +182,10 @@ def _unfinished(
             f"{what} did not end, and {foreign}",
             "put the weights to one side of the step that rollout_info shows, then run again.",
         )
-    if rollout.phase == ROLLING_BACK and (wants_back(desired) or desired.on_unfinished == "resume"):
+    if rollout.phase == ROLLING_BACK and (wants_back(desired, rollout) or desired.on_unfinished == "resume"):
         left = rollout.steps[rollout.cursor :]
         return Decision(RESUME, f"{what} was being taken back; finishing that", steps=left)
-    if wants_back(desired):
+    if wants_back(desired, rollout):
         return Decision(TAKE_BACK, f"{what} did not end; taking it back", steps=take_back(rollout, target))
     same = desired.state == "present" and rollout.candidate.content_hash == desired.content_hash
     if desired.state == "rolled_back" and rollout.operation == "rollback":
@@ -196,14 +196,22 @@ def _unfinished(
     return Decision(
         REFUSE,
         f"{what} did not end",
-        f"run version {rollout.candidate.version} again to finish it, take it back with state=aborted "
-        "(playbooks/rollback.yml), or set on_unfinished=abort to take it back and go on.",
+        f"run version {rollout.candidate.version} again to finish it, take it back with "
+        "playbooks/rollback.yml (state=aborted), or set on_unfinished=abort to take it back and go on.",
     )
 
 
-def wants_back(desired: Desired) -> bool:
-    """Whether an unfinished rollout is to be taken back whatever it was."""
-    return desired.state == "aborted" or desired.on_unfinished == "abort"
+def wants_back(desired: Desired, rollout: Rollout) -> bool:
+    """Whether an unfinished rollout is to be taken back."""
+    return desired.state == "aborted" or desired.on_unfinished == "abort" or ends_with_back(desired, rollout)
+
+
+def ends_with_back(desired: Desired, rollout: Rollout) -> bool:
+    """Whether taking C(rollout) back is all that is wished: somebody who rolls back while a version is half-way out
+    wants the one before it, not the one before that."""
+    if desired.state == "aborted":
+        return True
+    return desired.state == "rolled_back" and rollout.operation == "deploy" and desired.on_unfinished != "fail"
 
 
 def foreign_split(rollout: Rollout, split: dict[str, int], target: Target, router: dict[str, Any]) -> str:

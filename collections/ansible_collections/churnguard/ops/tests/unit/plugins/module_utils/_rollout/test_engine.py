@@ -330,7 +330,9 @@ def halted(world) -> World:
 
 def test_another_version_is_refused_and_told_what_to_do(halted):
     halted.cluster.writes.clear()
-    with pytest.raises(OperationError, match="run version v2 again to finish it, take it back with state=aborted"):
+    with pytest.raises(
+        OperationError, match="run version v2 again to finish it, take it back with playbooks/rollback.yml"
+    ):
         halted.run("v3")
     assert halted.cluster.writes == []
 

@@ -27,6 +27,16 @@ def test_rolling_back_twice_does_not_bring_the_bad_version_back():
     assert (again.changed, world.live[0]) == (False, "v1")
 
 
+def test_rolling_back_a_version_that_is_half_way_out_brings_back_the_one_before_it_and_no_earlier_one():
+    world = World().installed()
+    world.run("v2")
+    world.settings["drain_timeout"] = 0
+    assert world.run("v3").verdict == "failed"
+    world.settings["drain_timeout"] = 30
+    back = world.run(state="rolled_back")
+    assert (back.verdict, back.failed, world.live[0]) == ("aborted", False, "v2")
+
+
 def test_a_finished_rollout_does_not_fail_because_nobody_could_look_at_it():
     world = World().installed()
 

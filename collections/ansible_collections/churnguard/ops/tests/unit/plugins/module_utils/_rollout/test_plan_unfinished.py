@@ -56,7 +56,8 @@ def seen(one: Rollout, split=None, **changes):
 
 def expected(phase: str, operation: str, policy: str, state: str, version: str) -> str:
     """What the documentation of state and on_unfinished says."""
-    if state == "aborted" or policy == "abort":
+    back = state == "rolled_back" and operation == "deploy" and policy == "resume"
+    if state == "aborted" or policy == "abort" or back:
         return "resume" if phase == "rolling_back" else "take_back"
     if policy == "fail":
         return "refuse"
