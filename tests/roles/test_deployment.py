@@ -115,7 +115,8 @@ def test_nothing_writes_to_the_image(build):
 def test_the_lab_runs_the_same_with_its_own_timings(build):
     production, lab = build(), build("lab")
     for deployment in (production, lab):
-        deployment["spec"].pop("progressDeadlineSeconds")
+        for timing in ("progressDeadlineSeconds", "minReadySeconds"):
+            deployment["spec"].pop(timing)
         deployment["metadata"].pop("namespace")
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         for own in ("livenessProbe", "readinessProbe", "resources"):
