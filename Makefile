@@ -13,7 +13,7 @@ export LC_ALL := C.UTF-8
 
 ##@ Start here
 .PHONY: demo
-demo: setup lab-up  ## Bring the lab up, ship v2 under live traffic, see v3 refused, write the report
+demo: setup lab-up  ## Bring the lab up, ship good and bad versions under live traffic, write the report
 	@python -m churnguard_lab.demo
 
 .PHONY: test
@@ -51,6 +51,14 @@ lab-down: venv  ## Stop the lab; no process stays behind
 .PHONY: bench-spine
 bench-spine: venv  ## Measure the switch, the refusal, the second deploy and the lab's start (lab must be up)
 	@python -m churnguard_lab.bench_spine
+
+.PHONY: bench-delivery
+bench-delivery: venv  ## Measure canaries, kill -9 at every write, and the judge (lab must be up; 90 minutes)
+	@python -m churnguard_lab.bench_delivery
+
+.PHONY: pictures
+pictures: venv  ## Draw the pictures of docs/delivery.md anew from the strategies' own plans
+	@python -m churnguard_lab.pictures
 
 ##@ The gates, one by one
 .PHONY: lint

@@ -7,9 +7,6 @@ Takes the running lab down first, to measure its start, and leaves it up.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import sys
 import threading
 import time
@@ -18,8 +15,9 @@ from typing import Any
 import kubernetes
 
 from churnguard_lab import journey, naive, settings
+from churnguard_lab.bench import FOLDER, any_failed, conditions, figure, say, table, write
 
-RESULT = journey.REPOSITORY / "reports" / "bench" / "spine.json"
+RESULT = FOLDER / "spine.json"
 NAMESPACE = "churnguard-lab"
 NAIVE_SECONDS = 30
 #: The same release again, three times: the median is quoted.
@@ -32,12 +30,10 @@ def main() -> int:
     except journey.JourneyError as error:
         print(f"\nThe benchmark stopped: {error}", file=sys.stderr)
         return 1
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    document = {"conditions": conditions(), "measurements": measurements}
-    RESULT.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write(RESULT, {"conditions": conditions(pods=3, grace_period_s=45), "measurements": measurements})
     print(table(measurements))
     print(f"\nWritten to {RESULT.relative_to(journey.REPOSITORY)}")
-    return 1 if any(m["verdict"] == "failed" for m in measurements) else 0
+    return 1 if any_failed(measurements) else 0
 
 
 def measure() -> list[dict[str, Any]]:
@@ -60,7 +56,7 @@ def measure() -> list[dict[str, Any]]:
         load.stop()
     ended(journey.playbook("report", name, quiet=True))
     report = journey.read_report(name)
-    say("v4, crashing")
+    say("v6, crashing")
     crash_refusal = crash_refusal_seconds(lab, name)
     say(f"v2 again, {NOOP_RUNS} times")
     again = [ended(journey.playbook("deploy", name, quiet=True, app_release_version="v2")) for _ in range(NOOP_RUNS)]
@@ -96,7 +92,7 @@ def crash_refusal_seconds(lab: settings.Settings, name: str) -> float:
     stop = threading.Event()
     watcher = threading.Thread(target=watch_crash, args=(lab, seen, stop), daemon=True)
     watcher.start()
-    run = journey.playbook("deploy", name, quiet=True, app_release_version="v4")
+    run = journey.playbook("deploy", name, quiet=True, app_release_version="v6")
     end = time.monotonic()
     stop.set()
     watcher.join()
@@ -108,42 +104,10 @@ def crash_refusal_seconds(lab: settings.Settings, name: str) -> float:
 def watch_crash(lab: settings.Settings, seen: list[float], stop: threading.Event) -> None:
     core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(str(lab.kubeconfig)))
     while not stop.wait(0.1) and not seen:
-        for pod in core.list_namespaced_pod(NAMESPACE, label_selector="version=v4").items:
+        for pod in core.list_namespaced_pod(NAMESPACE, label_selector="version=v6").items:
             for status in pod.status.container_statuses or []:
                 if status.state.waiting and status.state.waiting.reason == "CrashLoopBackOff":
                     seen.append(time.monotonic())
-
-
-def figure(name: str, value: float, unit: str, limit: float | None = None) -> dict[str, Any]:
-    """One measurement in the envelope's form."""
-    verdict = "not_checked" if limit is None else "passed" if value <= limit else "failed"
-    return {"name": name, "value": round(value, 2), "unit": unit, "limit": limit, "verdict": verdict}
-
-
-def conditions() -> dict[str, Any]:
-    """What the figures were measured on."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "machine": f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "rate_per_s": journey.RATE,
-        "pods": 3,
-        "grace_period_s": 45,
-        "at": journey.report_id(),
-    }
-
-
-def table(measurements: list[dict[str, Any]]) -> str:
-    rows = [("measurement", "value", "unit", "limit", "verdict")]
-    for m in measurements:
-        limit = "" if m["limit"] is None else f"<= {m['limit']}"
-        rows.append((m["name"], f"{m['value']:g}", m["unit"], limit, m["verdict"]))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-
-def say(text: str) -> None:
-    print(f"--- {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The demonstration: ship v1, ship v2 blue-green under live traffic, see v3 refused, and check every expectation.
+"""The demonstration: ship v1, then under live traffic ship v2 blue-green, see v3 refused and v4, a bad canary, taken
+back, ship v5 as a canary, and check every expectation.
 
     make demo
 
@@ -13,9 +14,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from churnguard_lab import journey, settings
+from churnguard_lab.bench import columns
+from churnguard_lab.load.ledger import INJECTED
 
 #: Requests that have to cross the switch from v1 to v2 without one failing.
 FEWEST_REQUESTS = 12_000
+CANARY = {"app_release_strategy": "canary"}
+#: Of all requests while v4 is shipped; it never has more than 10 % of the traffic, and not for the whole time.
+MOST_CANARY_SHARE = 0.12
 
 
 def main() -> int:
@@ -46,8 +52,11 @@ def act(lab: settings.Settings, name: str) -> None:
         passing(journey.playbook("deploy", name, app_release_version="v2"))
         load.run_for(FEWEST_REQUESTS / journey.RATE + 3)
         say("Try v3, which never becomes ready: it has to be refused, with v2 untouched")
-        if journey.playbook("deploy", name, app_release_version="v3").returncode == 0:
-            raise journey.JourneyError("v3 was not refused")
+        refused(journey.playbook("deploy", name, app_release_version="v3"), "v3")
+        say("Ship v4 as a canary: it fails every fifth request, and has to be taken back at 10 % of the traffic")
+        refused(journey.playbook("deploy", name, app_release_version="v4", **CANARY), "v4")
+        say("Ship v5 as a canary: it is good, and gets all traffic step by step")
+        passing(journey.playbook("deploy", name, app_release_version="v5", **CANARY))
         say("Traffic stops")
         load.stop()
     passing(journey.playbook("report", name, quiet=True))
@@ -58,32 +67,52 @@ def passing(run: journey.Run) -> None:
         raise journey.JourneyError("a playbook failed that has to pass; its message is above")
 
 
+def refused(run: journey.Run, version: str) -> None:
+    if run.returncode == 0:
+        raise journey.JourneyError(f"{version} was not refused")
+
+
 def broken_expectations(report: dict[str, Any]) -> list[str]:
     """What the report shows other than it should, in words; empty when all is well."""
-    wanted = {"v1": "passed", "v2": "passed", "v3": "rolled_back"}
+    wanted = {"v1": "passed", "v2": "passed", "v3": "rolled_back", "v4": "rolled_back", "v5": "passed"}
     found = {version: journey.rollout_of(report, version) for version in wanted}
     broken = [
         f"{version} ended as {found[version]['verdict']}, expected {verdict}"
         for version, verdict in wanted.items()
         if found[version]["verdict"] != verdict
     ]
-    for version in ("v2", "v3"):
+    for version in ("v2", "v3", "v4", "v5"):
         requests = found[version]["requests"]
         if requests["failed"] != 0:
             broken.append(f"{requests['failed']} of {requests['sent']} requests failed while {version} was shipped")
     if set(found["v3"]["requests"]["by_version"]) != {"v2"}:
         broken.append("other versions than v2 answered while v3 was refused")
+    broken += broken_canary(found["v4"]["requests"])
+    if set(found["v5"]["requests"]["by_version"]) != {"v2", "v5"}:
+        broken.append("other versions than v2 and v5 answered while v5 was shipped")
     total = report["load"]
     if total["failed"] or total["sent"] < FEWEST_REQUESTS:
         broken.append(f"{total['failed']} of {total['sent']} requests failed in all, expected 0 of {FEWEST_REQUESTS}")
     return broken
 
 
+def broken_canary(requests: dict[str, Any]) -> list[str]:
+    """The same for the traffic beside v4: clients saw some of its errors, and v2 served nearly everything."""
+    broken = []
+    served = requests["by_version"]
+    if set(served) != {"v2", "v4"} or served["v4"] > MOST_CANARY_SHARE * requests["sent"]:
+        broken.append(f"v4 was to get a tenth of the traffic at most; the versions answered {served}")
+    if not requests["outcomes"].get(INJECTED):
+        broken.append("none of v4's errors was seen: it was not refused for them")
+    return broken
+
+
 def closing(report: dict[str, Any], failures: Sequence[str], seconds: float) -> str:
     """The table at the end."""
-    rows = [("version", "strategy", "verdict", "seconds", "requests", "failed")]
+    rows = [("version", "strategy", "verdict", "seconds", "requests", "failed", "injected errors")]
     for rollout in report["rollouts"]:
         requests = {key: "-" if value is None else value for key, value in rollout["requests"].items()}
+        injected = requests["outcomes"].get(INJECTED, 0) if requests["sent"] != "-" else "-"
         rows.append(
             (
                 rollout["version"],
@@ -92,10 +121,10 @@ def closing(report: dict[str, Any], failures: Sequence[str], seconds: float) -> 
                 f"{rollout['duration_s']:.1f}",
                 str(requests["sent"]),
                 str(requests["failed"]),
+                str(injected),
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["", *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows), ""]
+    lines = ["", columns(rows), ""]
     lines += [f"NOT AS EXPECTED: {failure}" for failure in failures] or ["Every expectation held."]
     page = journey.report_path() / "index.html"
     lines += [f"{seconds:.0f} s in all. Report: {page}", "The lab is up: make lab-down ends it.", ""]

@@ -141,6 +141,7 @@ def document(reference: str, kind: str, wrong: faults.Faults, command: tuple[str
         "PYTHONPATH": _PYTHONPATH,
         "APP_VERSION": tag,
         "CHURNGUARD_CONFIG_DIR": "{mount:config}",
+        "CHURNGUARD_FLAGS_FILE": "{mount:flags}/flags.json",
         "TMPDIR": "{mount:tmp}",
     }
     if wrong.settings():

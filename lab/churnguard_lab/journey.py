@@ -26,6 +26,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 IMAGE = "churnguard/api"
 HOST = "churnguard.lab"
 RATE = 200
+#: Three good versions, one that never becomes ready, one that fails every fifth request, one that crashes.
+VERSIONS = {
+    "v1": Faults(),
+    "v2": Faults(),
+    "v3": Faults(never_ready=True),
+    "v4": Faults(error_ratio=0.2),
+    "v5": Faults(),
+    "v6": Faults(crash_after_s=1.0),
+}
 #: No journey needs longer traffic than this; the generator stops by itself.
 LONGEST_LOAD_S = 600
 _PLAYBOOK_TIMEOUT_S = 600
@@ -88,11 +97,9 @@ def playbook(name: str, report: str, quiet: bool = False, **variables: object) -
 
 
 def build_images(lab: Settings) -> None:
-    """The versions that are shipped: two good ones, one that never becomes ready, one that crashes."""
-    images.build(lab.state_dir, f"{IMAGE}:v1")
-    images.build(lab.state_dir, f"{IMAGE}:v2")
-    images.build(lab.state_dir, f"{IMAGE}:v3", wrong=Faults(never_ready=True))
-    images.build(lab.state_dir, f"{IMAGE}:v4", wrong=Faults(crash_after_s=1.0))
+    """The versions that are shipped, each with what is wrong with it."""
+    for version, wrong in VERSIONS.items():
+        images.build(lab.state_dir, f"{IMAGE}:{version}", wrong=wrong)
 
 
 class Load:

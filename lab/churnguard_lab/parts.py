@@ -128,6 +128,10 @@ def _prometheus(settings: Settings) -> None:
     _get(f"http://{LOOPBACK}:{settings.ports.prometheus}/-/ready")
 
 
+def _pushgateway(settings: Settings) -> None:
+    _get(f"http://{LOOPBACK}:{settings.ports.pushgateway}/-/ready")
+
+
 def _postgresql(settings: Settings) -> None:
     command = ["pg_isready", "-q", "-h", LOOPBACK, "-p", str(settings.ports.postgresql), "-t", "3"]
     try:
@@ -168,6 +172,7 @@ PARTS: Mapping[str, Part] = {
         Part("node", ("node_agent",), _node, ("kube-apiserver",)),
         Part("gateway", ("gateway", "gateway_admin", "gateway_controller"), _gateway, ("kube-apiserver",)),
         Part("prometheus", ("prometheus",), _prometheus),
+        Part("pushgateway", ("pushgateway",), _pushgateway),
         Part("postgresql", ("postgresql",), _postgresql),
         Part("redis", ("redis",), _redis),
         Part("moto", ("moto",), _moto),

@@ -34,6 +34,7 @@ class Ports:
     gateway_admin: int
     gateway_controller: int
     prometheus: int
+    pushgateway: int
     postgresql: int
     redis: int
     moto: int

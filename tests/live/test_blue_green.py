@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from world import APP, World
+from world import APP, World, finished, until
 
 pytestmark = pytest.mark.lab
 
@@ -78,7 +79,7 @@ def test_a_crashing_version_is_refused_within_15_s_of_the_terminal_condition(wor
     world.deploy("v1")
     process = world.start(world.arguments("v2", deployment=world.deployment("v2", crash_after_s=0.2)))
     seen = _first_crash_loop(world)
-    _out, _err = process.communicate(timeout=60)
+    _out, _err = process.communicate(timeout=180)
     assert time.monotonic() - seen <= 15
     info = world.info()
     assert info["phase"] == "rolled_back"
@@ -118,8 +119,11 @@ def test_a_failed_smoke_test_moves_no_traffic(world: World) -> None:
 def test_a_version_that_goes_bad_while_baking_is_taken_back(world: World, tmp_path: Path) -> None:
     world.deploy("v1")
     with world.load(tmp_path / "ledger.jsonl", rate=50):
-        bad = world.deployment("v2", crash_after_s=9.0)
-        taken_back = world.run(world.arguments("v2", deployment=bad, grace_period=60))
+        begin = time.monotonic()
+        process = world.start(world.arguments("v2", grace_period=120))
+        until(lambda: world.info()["current"]["step"] == "bake", 60, "the rollout bakes")
+        with world.crashing("green"):
+            taken_back = finished(process, begin)
     assert taken_back.verdict == "rolled_back"
     assert "Slot blue with v1 serves all traffic again" in taken_back.message
     assert world.weights() == {"blue": 100, "green": 0}
@@ -163,15 +167,19 @@ def test_info_shows_a_rollout_from_a_second_terminal(world: World) -> None:
     world.deploy("v1")
     process = world.start(world.arguments("v2", grace_period=8))
     try:
-        deadline = time.monotonic() + 40
-        while time.monotonic() < deadline and world.info()["current"]["step"] != "bake":
-            time.sleep(0.3)
-        info = world.info()
+        seen: list[dict[str, Any]] = []
+
+        def bakes() -> bool:
+            seen.append(world.info())
+            return bool(seen[-1]["current"]["step"] == "bake")
+
+        until(bakes, 60, "the rollout bakes")
+        info = seen[-1]
         assert info["unfinished"] is True
         assert info["current"]["version"] == "v2"
         assert info["weights"] == {"blue": 0, "green": 100}
         assert info["lease"]["held"] is True
         assert info["version"] == "v1", "the pointer to the stable slot moves at the end"
     finally:
-        process.communicate(timeout=120)
+        process.communicate(timeout=180)
     assert world.info()["version"] == "v2"

@@ -7,8 +7,10 @@ import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,9 +22,10 @@ from typing import Any
 import kubernetes
 from churnguard_api.faults import Faults
 from churnguard_lab import images
+from churnguard_lab.node.agent import pod_processes
 from churnguard_lab.settings import Settings
+from processes import ModuleProcess
 
-DRIVER = Path(__file__).with_name("module_driver.py")
 APP = "shop"
 SLOTS = ("blue", "green")
 ROUTES = ("gateway.networking.k8s.io", "v1")
@@ -166,21 +169,10 @@ class World:
             arguments["deployment"] = self.deployment(version)
         return {key: value for key, value in arguments.items() if value is not None}
 
-    def start(self, arguments: dict[str, Any], module: str = "rollout", check: bool = False) -> subprocess.Popen[str]:
+    def start(self, arguments: dict[str, Any], module: str = "rollout", check: bool = False) -> ModuleProcess:
         """The module as a process that goes on by itself."""
-        process = subprocess.Popen(
-            [sys.executable, str(DRIVER), f"churnguard.ops.{module}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
         given = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
-        if process.stdin is not None:
-            process.stdin.write(json.dumps(given))
-            process.stdin.close()
-            process.stdin = None  # so that communicate() does not flush it again
-        return process
+        return ModuleProcess(f"churnguard.ops.{module}", given)
 
     def run(self, arguments: dict[str, Any], module: str = "rollout", check: bool = False) -> Result:
         """The module, run to its end (at most 3 minutes)."""
@@ -231,12 +223,15 @@ class World:
         return {slot: found.get(f"{APP}-{slot}", 0) for slot in SLOTS}
 
     def versions(self) -> dict[str, str]:
-        """Versions of everything a rollout could write. Of the route its generation: its gateway writes status."""
+        """Everything a rollout could write, as it stands. What controllers write in their own time does not count:
+        the status of route and Deployments, and the ConfigMap that each new namespace gets."""
         found = {"route": str(self.route()["metadata"]["generation"])}
         for deployment in self.apps.list_namespaced_deployment(self.namespace).items:
-            found[deployment.metadata.name] = deployment.metadata.resource_version
+            meta = deployment.metadata
+            found[meta.name] = f"{meta.generation} {meta.labels} {meta.annotations}"
         for config_map in self.core.list_namespaced_config_map(self.namespace).items:
-            found[config_map.metadata.name] = config_map.metadata.resource_version
+            if config_map.metadata.name != "kube-root-ca.crt":
+                found[config_map.metadata.name] = config_map.metadata.resource_version
         for lease in self.leases.list_namespaced_lease(self.namespace).items:
             found[f"lease {lease.metadata.name}"] = lease.metadata.resource_version
         return found
@@ -262,15 +257,38 @@ class World:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
         )
         try:
-            time.sleep(2)
+            until(lambda: ledger.exists() and ledger.read_bytes().count(b"\n") > 1, 60, "the first reply")
             yield lambda: dict(json.loads(ledger.with_suffix(".summary.json").read_text()))
         finally:
             process.terminate()
-            _out, errors = process.communicate(timeout=60)
+            _out, errors = process.communicate(timeout=120)
             assert process.returncode == 0, errors
 
+    @contextlib.contextmanager
+    def crashing(self, slot: str) -> Iterator[None]:
+        """The processes of a slot's pods are killed again and again while the block runs."""
+        over = threading.Event()
 
-def finished(process: subprocess.Popen[str], begin: float) -> Result:
+        def crash() -> None:
+            while not over.is_set():
+                pods = self.core.list_namespaced_pod(self.namespace, label_selector=f"app={APP},slot={slot}").items
+                ids = {state.container_id for pod in pods for state in pod.status.container_statuses or []}
+                for pid, owner in pod_processes(self.lab.state_dir).items():
+                    if owner in ids:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+                over.wait(0.5)
+
+        thread = threading.Thread(target=crash, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def finished(process: ModuleProcess, begin: float) -> Result:
     """The result of a module that `World.start` began at `begin` (time.monotonic)."""
     out, err = process.communicate(timeout=180)
     seconds = time.monotonic() - begin

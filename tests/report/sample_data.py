@@ -1,10 +1,10 @@
 """Sample envelopes and a load ledger for tests of the report, and for looking at the page without a cluster.
 
-    python tests/report/sample_data.py FOLDER [--rate 200] [--failures 0] [--render]
+    python tests/report/sample_data.py FOLDER [--rate 200] [--failures 0] [--canary] [--render]
 
 writes FOLDER/envelopes/*.json and FOLDER/load/sample.jsonl, and with --render also report.json and index.html. In it
-v1 is installed, the load starts, v2 is shipped blue-green, v3 never becomes ready and is refused. The same arguments
-give the same bytes.
+v1 is installed, the load starts, v2 is shipped blue-green, v3 never becomes ready and is refused; with --canary it is
+the two canaries of canary_data instead. The same arguments give the same bytes.
 """
 
 from __future__ import annotations
@@ -238,15 +238,17 @@ def ledger(rate: float = 200.0, failures: int = 0, seed: int = 7) -> Iterator[st
         yield line
 
 
-def write(folder: Path, rate: float = 200.0, failures: int = 0) -> None:
+def write(folder: Path, rate: float = 200.0, failures: int = 0, canary: bool = False) -> None:
     """Write the sample below C(folder)."""
+    # It builds on this module.
+    data = importlib.import_module("canary_data") if canary else None
     for part in ("envelopes", "load"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    for envelope in envelopes():
+    for envelope in data.envelopes() if data else envelopes():
         name = f"{envelope['started'].replace(':', '').replace('-', '')}-{envelope['operation']}.json"
         (folder / "envelopes" / name).write_text(json.dumps(envelope, indent=1), encoding="utf-8")
     with open(folder / "load" / "sample.jsonl", "w", encoding="utf-8") as stream:
-        for line in ledger(rate, failures):
+        for line in data.ledger(rate) if data else ledger(rate, failures):
             stream.write(line + "\n")
 
 
@@ -268,9 +270,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rate", type=float, default=200.0, help="requests per second (default 200)")
     parser.add_argument("--failures", type=int, default=0, help="requests reset at the switch (default 0)")
+    parser.add_argument("--canary", action="store_true", help="two canaries instead")
     parser.add_argument("--render", action="store_true", help="make the page, too")
     arguments = parser.parse_args()
-    write(arguments.folder, arguments.rate, arguments.failures)
+    write(arguments.folder, arguments.rate, arguments.failures, arguments.canary)
     if arguments.render:
         render(arguments.folder)
 

@@ -72,7 +72,7 @@ def run_playbook() -> Playbook:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=180,
+            timeout=300,
         )
         return Run(ended.returncode, ended.stdout)
 
@@ -99,9 +99,9 @@ def deleted_namespaces(api: client.ApiClient) -> Iterator[list[str]]:
     """Namespaces whose deletion has been asked for; at the end of the session they have to be gone."""
     names: list[str] = []
     yield names
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while left := {item.metadata.name for item in client.CoreV1Api(api).list_namespace().items} & set(names):
-        assert time.monotonic() < deadline, f"still there 60 s after their deletion: {sorted(left)}"
+        assert time.monotonic() < deadline, f"still there 180 s after their deletion: {sorted(left)}"
         time.sleep(0.5)
 
 

@@ -318,3 +318,31 @@ def test_the_secret_is_checked_by_the_names_of_its_keys_only(run_playbook, site,
     run = run_playbook(playbook, "lab", env={"K8S_AUTH_IMPERSONATE_USER": "nobody"}, **in_namespace)
     assert run.code != 0
     assert f"Could not look at {identity}" in run.text and 'cannot get resource \\"secrets\\"' in run.text
+
+
+def test_limits_that_a_release_holds_are_left_to_it(site, cluster):
+    site().passed()
+    hold = {"spec": {"minReplicas": 10, "maxReplicas": 30}}
+    cluster.autoscaling.patch_namespaced_horizontal_pod_autoscaler(
+        SLOTS[0], cluster.namespace, hold, field_manager="churnguard-rollout"
+    )
+
+    def limits() -> dict[str, tuple[int, int]]:
+        items = cluster.autoscaling.list_namespaced_horizontal_pod_autoscaler(cluster.namespace).items
+        return {item.metadata.name: (item.spec.min_replicas, item.spec.max_replicas) for item in items}
+
+    for options, changed in (((), 1), ((), 0), (("--check",), 0)):
+        run = site(*options, app_manifests_hpa_min_replicas=4, app_manifests_hpa_max_replicas=20)
+        assert (run.code, run.changed) == (0, changed), run.output
+        assert limits() == {SLOTS[0]: (10, 30), SLOTS[1]: (4, 20)}
+        assert "holds maxReplicas of churnguard-api-blue, minReplicas of churnguard-api-blue: left as they are" in run.text
+
+    # Another hand on another field of the same object still stops the run.
+    behavior = {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 7}}}}
+    cluster.autoscaling.patch_namespaced_horizontal_pod_autoscaler(
+        SLOTS[0], cluster.namespace, behavior, field_manager="somebody"
+    )
+    run = site(app_manifests_hpa_min_replicas=4)
+    assert run.code != 0
+    assert 'conflict with \\"somebody\\"' in run.text
+    assert limits()[SLOTS[0]] == (10, 30)

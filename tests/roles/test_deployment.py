@@ -110,6 +110,9 @@ def test_nothing_writes_to_the_image(build):
     mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
     assert {mounts["/app/logs"]["name"], mounts["/tmp"]["name"]} == writable
     assert mounts["/app/config"]["readOnly"] is True
+    assert mounts["/app/flags"] == {"name": "flags", "mountPath": "/app/flags", "readOnly": True}
+    (flags,) = [volume for volume in pod["volumes"] if volume["name"] == "flags"]
+    assert flags["configMap"] == {"name": "churnguard-flags", "optional": True}, "pods start without any flags"
 
 
 def test_the_lab_runs_the_same_with_its_own_timings(build):

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from churnguard_api.cache import Cache
 from churnguard_api.config import Config
 from churnguard_api.database import Database, DatabaseUnavailable
+from churnguard_api.features import Features
 from churnguard_api.metrics import Metrics
 from churnguard_api.prediction import churn_probability, risk_level
 from churnguard_api.readiness import Readiness
@@ -20,6 +21,7 @@ from churnguard_api.readiness import Readiness
 PROBES = frozenset({"/health", "/ready"})
 LONGEST_SLOW_S = 10.0
 MOST_CUSTOMERS = 100
+LONGEST_TEXT = 128
 _CUSTOMER = "SELECT id, organization_id, external_id, tenure_months, monthly_charges, support_tickets FROM customers"
 _LOG = logging.getLogger("churnguard_api")
 
@@ -39,6 +41,7 @@ def create_app(config: Config) -> Flask:
     _add_observation(app, config, metrics)
     _add_probes(app, config, readiness)
     _add_api(app, config, database, cache, metrics)
+    _add_features(app, Features(config.flags_file, metrics.evaluated))
     _add_errors(app)
     return app
 
@@ -147,6 +150,26 @@ def _add_api(app: Flask, config: Config, database: Database, cache: Cache, metri
         return jsonify(slept=seconds)
 
 
+def _add_features(app: Flask, features: Features) -> None:
+    @app.get("/api/v1/features")
+    def evaluated() -> Answer:
+        user = _text("user_id")
+        tier = _text("subscription_tier")
+        answers = features.evaluate(user, {} if tier is None else {"subscription_tier": tier})
+        return jsonify(
+            user_id=user,
+            features={
+                answer.flag: {
+                    "enabled": answer.value,
+                    "variant": answer.variant,
+                    "reason": answer.reason,
+                    **({"error": answer.error} if answer.error else {}),
+                }
+                for answer in answers
+            },
+        )
+
+
 class _BadParameter(Exception):
     """A query parameter is missing or out of its range."""
 
@@ -158,6 +181,13 @@ def _number(name: str, lowest: int, highest: int, default: int | None) -> int:
     if text is None or not text.isascii() or not text.isdigit() or not lowest <= int(text[:12]) <= highest:
         raise _BadParameter(f"{name} must be a whole number from {lowest} to {highest}")
     return int(text)
+
+
+def _text(name: str) -> str | None:
+    text = request.args.get(name) or None
+    if text is not None and len(text) > LONGEST_TEXT:
+        raise _BadParameter(f"{name} must have {LONGEST_TEXT} characters at most")
+    return text
 
 
 def _add_errors(app: Flask) -> None:

@@ -66,6 +66,7 @@ class Config:
     address: str
     http_port: int
     metrics_port: int
+    flags_file: str
     tuning: Tuning
     faults: faults.Faults
     database_url: str = dataclasses.field(repr=False)
@@ -83,6 +84,7 @@ def load(environment: Mapping[str, str]) -> Config:
             address=environment.get("POD_IP") or "127.0.0.1",
             http_port=_port(environment, "HTTP_PORT", 5000),
             metrics_port=_port(environment, "METRICS_PORT", 8080),
+            flags_file=environment.get("CHURNGUARD_FLAGS_FILE") or "/app/flags/flags.json",
             tuning=_tuning(folder / FILE),
             faults=faults.parse(environment.get(faults.ENVIRONMENT)),
             database_url=_need(environment, "DATABASE_URL"),

@@ -45,7 +45,12 @@ def settings() -> dict[str, Any]:
         },
         "root": {"level": "WARNING", "handlers": ["stdout"]},
         "loggers": {
-            name: {"level": "WARNING", "handlers": ["stdout"], "propagate": False}
-            for name in ("gunicorn.error", "churnguard_api")
+            **{
+                name: {"level": "WARNING", "handlers": ["stdout"], "propagate": False}
+                for name in ("gunicorn.error", "churnguard_api")
+            },
+            # It writes a traceback at every look at a file that is absent, and a line for every request without a
+            # user; what matters of it comes as an event, see features.
+            "openfeature.contrib": {"level": "CRITICAL"},
         },
     }

@@ -40,6 +40,12 @@ class Metrics:
             ["model_version", "risk_level"],
             registry=self.registry,
         )
+        self._evaluations = Counter(
+            "churnguard_feature_evaluations",
+            "Feature flags evaluated, by the variant that was answered",
+            ["flag", "variant"],
+            registry=self.registry,
+        )
         active = Gauge("churnguard_db_connections_active", "Open database connections", registry=self.registry)
         active.set_function(connections)
 
@@ -53,3 +59,7 @@ class Metrics:
     def predicted(self, version: str, level: str) -> None:
         """Count a prediction given to a client."""
         self._predictions.labels(version, level).inc()
+
+    def evaluated(self, flag: str, variant: str) -> None:
+        """Count a feature flag evaluated; both come from a fixed set, see features."""
+        self._evaluations.labels(flag, variant).inc()

@@ -17,6 +17,7 @@ from churnguard_lab.node import launch, logs, network, process, records, volumes
 from churnguard_lab.node.api import ApiError, NodeApi
 from churnguard_lab.node.events import EventWriter
 from churnguard_lab.node.records import PodRecord
+from churnguard_lab.node.renewal import Renewal
 from churnguard_lab.node.status import parse_timestamp
 from churnguard_lab.node.worker import Node, PodWorker
 
@@ -80,6 +81,7 @@ class Agent:
             self._last_address = max(known.values(), key=lambda record: record.start_time).pod_ip
         for folder in broken:
             _LOG.warning("pod folder without a readable record: %s", folder)
+        Renewal(self._api, self._followers).start(stop)
         first = True
         while not stop.is_set():
             try:
@@ -93,6 +95,10 @@ class Agent:
                 level = logging.INFO if error.status == 410 else logging.WARNING
                 _LOG.log(level, "%s (listing again in %.0f s)", error, RELIST_S)
                 stop.wait(RELIST_S)
+
+    def _followers(self) -> list[PodWorker]:
+        with self._guard:
+            return list(self._workers.values())
 
     def _follow(self, version: str, stop: threading.Event) -> None:
         """Take in changes, one watch after the other; returns (or raises ApiError) when a new list is needed."""

@@ -34,9 +34,29 @@ class Launcher:
     def write_volumes(self, pod: Mapping[str, Any]) -> None:
         """Write the files of all the pod's volumes. Raises ConfigError; OSError when the disk refuses."""
         self._fetch(pod, volumes.volume_references(pod))
-        for volume in pod["spec"].get("volumes") or ():
-            files = volumes.plan_volume(volume, pod, self._objects, self._context)
-            volumes.write_volume(self.volumes_dir / volume["name"], files)
+        self._write(pod)
+
+    def renew_volumes(
+        self, pod: Mapping[str, Any], objects: Mapping[tuple[str, str], Mapping[str, bytes] | None]
+    ) -> bool:
+        """Write volumes again with new content, if it is new, and tell whether it was. Raises as write_volumes does;
+        the files are then as they were."""
+        self._objects.update(objects)
+        return self._write(pod)
+
+    def _write(self, pod: Mapping[str, Any]) -> bool:
+        changed = False
+        planned = [
+            (volume, volumes.plan_volume(volume, pod, self._objects, self._context))
+            for volume in pod["spec"].get("volumes") or ()
+        ]
+        for volume, files in planned:
+            folder = self.volumes_dir / volume["name"]
+            if volumes.is_scratch(volume):
+                volumes.make_scratch(folder)
+            elif volumes.write_volume(folder, files):
+                changed = True
+        return changed
 
     def prepare(self, pod: Mapping[str, Any], container: Mapping[str, Any], run: int) -> Launch:
         """What to run for a container's `run`-th restart. Raises StartRefused."""

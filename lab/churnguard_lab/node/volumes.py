@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +20,7 @@ from churnguard_lab.node.environment import (
 )
 
 DEFAULT_MODE = 0o644
+DATA = "..data"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,19 +62,71 @@ def mount_path(container: Mapping[str, Any], name: str, volumes_dir: Path) -> Pa
     return None
 
 
-def write_volume(folder: Path, files: Sequence[VolumeFile]) -> None:
-    """Write a volume's files. What is there already (a pod of a restarted agent) is replaced file by file."""
+def is_scratch(volume: Mapping[str, Any]) -> bool:
+    """Whether the volume's files are the pod's own (an emptyDir) and none are written from here."""
+    return not _sources(volume) and "projected" not in volume
+
+
+def make_scratch(folder: Path) -> None:
+    """Make the folder of an emptyDir, unless it is there."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
+
+
+def write_volume(folder: Path, files: Sequence[VolumeFile]) -> bool:
+    """Make a volume's files these and no others, and tell whether anything changed.
+
+    They change all at once, in the kubelet's layout: the files are in a folder of their own, `..data` is a link to
+    it that is replaced in one step, and each name in the volume is a link into `..data`.
+    """
+    make_scratch(folder)
+    data = folder / DATA
+    if data.is_symlink() and _read(data) == {file.path: (file.content, file.mode) for file in files}:
+        return False
+    fresh = Path(tempfile.mkdtemp(prefix="..", dir=folder))
     for file in files:
-        path = folder / file.path
+        path = fresh / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.new")
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_bytes(file.content)
-        draft.chmod(file.mode)
-        draft.replace(path)
+        path.touch(mode=0o600)
+        path.write_bytes(file.content)
+        path.chmod(file.mode)
+    _link(data, fresh.name)
+    names = {PurePosixPath(file.path).parts[0] for file in files}
+    for name in names:
+        _link(folder / name, f"{DATA}/{name}")
+    for entry in folder.iterdir():
+        if entry.name not in {*names, DATA, fresh.name}:
+            _remove(entry)
+    return True
+
+
+def _read(data: Path) -> dict[str, tuple[bytes, int]]:
+    """Content and mode of every file, by its path."""
+    found = {}
+    for path in data.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                found[str(path.relative_to(data))] = (path.read_bytes(), path.stat().st_mode & 0o777)
+    return found
+
+
+def _link(path: Path, target: str) -> None:
+    """Make `path` a link to `target` in one step, whatever it was."""
+    if path.is_symlink() and str(path.readlink()) == target:
+        return
+    draft = path.with_name(f"..{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)  # from an agent that wrote plain folders
+    draft.replace(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def remove_tree(folder: Path) -> None:

@@ -10,7 +10,7 @@ import queue
 import select
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from churnguard_lab import settings
 from churnguard_lab.node import hooks, probes, process, records, status, volumes
 from churnguard_lab.node.api import ApiError, NodeApi
 from churnguard_lab.node.container import Container, Launch, StartRefused
-from churnguard_lab.node.environment import ConfigError
+from churnguard_lab.node.environment import ConfigError, Reference
 from churnguard_lab.node.events import Event, EventWriter
 from churnguard_lab.node.launch import Launcher
 from churnguard_lab.node.records import ContainerRecord, PodRecord
@@ -82,6 +82,19 @@ class PodWorker:
     def vanish(self) -> None:
         """The API server has no such pod any more."""
         self._send(lambda _now: self._set_gone())
+
+    @property
+    def namespace(self) -> str:
+        """See renewal.Follower."""
+        return self._record.namespace
+
+    def followed(self) -> Collection[Reference]:
+        """See renewal.Follower."""
+        return volumes.volume_references(self._pod) if self._volumes_ready and not self._deleting else ()
+
+    def renew(self, objects: Mapping[tuple[str, str], Mapping[str, bytes] | None]) -> None:
+        """See renewal.Follower."""
+        self._send(lambda _now: self._renew(objects))
 
     def log_paths(self) -> list[Path]:
         """The log files this pod writes to."""
@@ -261,6 +274,15 @@ class PodWorker:
             return
         self._volumes_ready = True
 
+    def _renew(self, objects: Mapping[tuple[str, str], Mapping[str, bytes] | None]) -> None:
+        if self._deleting or self._over:
+            return
+        try:
+            if self._launcher.renew_volumes(self._pod, objects):
+                _LOG.info("new content in volumes of %s/%s", self._record.namespace, self._record.name)
+        except (ConfigError, OSError) as error:
+            _LOG.warning("volumes of %s/%s stay: %s", self._record.namespace, self._record.name, error)
+
     def _end_containers(self, now: float) -> None:
         deadline = now + SHORTEST_TERM_S if self._gone else deletion_deadline(self._pod, now)
         for container in self._init + self._main:
@@ -285,6 +307,8 @@ class PodWorker:
     def _publish(self, now: float) -> None:
         """Write the status if the API server's differs from what is so."""
         record = self._record
+        if self._deleting and not any(container.record.state.container_id for container in self._init + self._main):
+            return  # nothing of it has run, or its files are gone already: that is no news about a pod that ends
         facts = status.PodFacts(
             record.pod_ip, settings.LOOPBACK, record.start_time, self._volumes_ready, self._deleting
         )
@@ -296,10 +320,15 @@ class PodWorker:
         self._take(self._node.api.patch_pod_status(record.namespace, record.name, record.uid, wanted))
 
     def _remove(self) -> None:
+        """Take the pod's files away, then its API object, as the kubelet does: a pod that is gone has left nothing.
+
+        It is called again when the API server did not answer. If the agent is killed between the two, the next one
+        finds the pod without a record, starts nothing of it, and comes here too.
+        """
         record = self._record
+        volumes.remove_tree(self._folder)
         if not self._gone:
             self._node.api.delete_pod(record.namespace, record.name, record.uid)
-        volumes.remove_tree(self._folder)
         self._done = True
         _LOG.info("ended %s/%s", record.namespace, record.name)
 

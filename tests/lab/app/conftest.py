@@ -19,6 +19,8 @@ from churnguard_api.faults import Faults
 from churnguard_lab import images
 from prometheus_client.parser import text_string_to_metric_families
 
+from ..waiting import until
+
 _addresses = (f"127.2.{os.getpid() % 250}.{number}" for number in itertools.count(1))
 
 
@@ -34,9 +36,13 @@ class Application:
             "repository": str(root),
             "mount:config": str(folder),
             "mount:tmp": str(folder),
+            "mount:flags": str(folder),
         }
         expanded = {name: images.expand(text, values.get) for name, text in document["env"].items()}
         base = {"PATH": os.environ["PATH"], "POD_IP": self.address, "POD_NAME": "api-1", "SLOT": "green"}
+        flags = folder / "flags.json"
+        if not flags.exists():
+            flags.write_text('{"flags": {}}', encoding="utf-8")
         self.log = folder / f"{self.address}.log"
         with open(self.log, "wb") as output:
             self.process = subprocess.Popen(
@@ -47,7 +53,7 @@ class Application:
                 start_new_session=True,
             )
 
-    def get(self, path: str, method: str = "GET", timeout: float = 15) -> tuple[int, Any, Mapping[str, str]]:
+    def get(self, path: str, method: str = "GET", timeout: float = 30) -> tuple[int, Any, Mapping[str, str]]:
         """One request: status, document, headers."""
         request = urllib.request.Request(f"http://{self.address}:5000{path}", method=method)
         try:
@@ -63,7 +69,7 @@ class Application:
         except OSError:
             return None
 
-    def await_status(self, path: str, status: int | None, seconds: float = 20) -> None:
+    def await_status(self, path: str, status: int | None, seconds: float = 60) -> None:
         """Wait until a GET is answered with that status."""
         deadline = time.monotonic() + seconds
         while (answer := self.status(path)) != status:
@@ -71,9 +77,13 @@ class Application:
                 pytest.fail(f"{path} answers {answer}, not {status}; output: {self.log.read_text()}")
             time.sleep(0.05)
 
+    def await_sample(self, value: float, name: str, **labels: str) -> None:
+        """Wait until a sample has that value: a request is counted when its reply has been sent, so just afterwards."""
+        until(f"{name} {labels} is {value:g}", lambda: self.sample(name, **labels) == value)
+
     def metrics(self) -> dict[tuple[str, frozenset], float]:
         """(name, labels) -> value of all samples."""
-        with urllib.request.urlopen(f"http://{self.address}:8080/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{self.address}:8080/metrics", timeout=30) as answer:
             families = text_string_to_metric_families(answer.read().decode())
             return {
                 (item.name, frozenset(item.labels.items())): item.value for each in families for item in each.samples

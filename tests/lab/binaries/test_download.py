@@ -15,7 +15,7 @@ from churnguard_lab.binaries.report import Report
 from standin import archive, cut, hang, program, serving, sha256
 
 SYSTEM = download.architecture("x86_64")
-QUICK = download.Limits(connect_s=1, read_s=0.5, file_s=5)
+QUICK = download.Limits(connect_s=10, read_s=10, file_s=30)
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +104,7 @@ def test_server_that_falls_silent_is_left_in_time(tmp_path: Path, suffix: str) -
     files = kubernetes_files()
     files[f"/v{KUBERNETES.version}/bin/linux/{SYSTEM}/kube-apiserver{suffix}"] = hang(released)
     with pytest.raises(download.ReleaseError, match="stopped answering"):
-        fetch(KUBERNETES, tmp_path, files)
+        fetch(KUBERNETES, tmp_path, files, download.Limits(connect_s=10, read_s=1, file_s=30))
     released.set()
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,44 +150,55 @@ def test_interrupted_filling_leaves_no_bundle_and_is_cleared_by_the_next(
 
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from churnguard_lab.binaries.ensure import locked
 from churnguard_lab.binaries.report import Report
 with locked(Path(sys.argv[1]), "it", Report()):
     print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.read()
 """
 
 
-def holder(lock: Path, seconds: float) -> subprocess.Popen[str]:
-    process = subprocess.Popen([sys.executable, "-c", HOLD, lock, str(seconds)], stdout=subprocess.PIPE, text=True)
+def holder(lock: Path) -> subprocess.Popen[str]:
+    """A process that holds the lock until its standard input is closed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "held\n"
     return process
 
 
 def test_second_run_waits_for_the_first_and_names_it(tmp_path: Path) -> None:
-    first, words = holder(tmp_path / "lock", 1.5), io.StringIO()
-    with ensure.locked(tmp_path / "lock", "it", Report(words), deadline_s=30):
-        assert first.wait(5) == 0
+    first = holder(tmp_path / "lock")
+
+    class Words(io.StringIO):
+        """What is reported; at the first word the first run ends."""
+
+        def write(self, text: str) -> int:
+            first.stdin.close()
+            return super().write(text)
+
+    words = Words()
+    with ensure.locked(tmp_path / "lock", "it", Report(words), deadline_s=60):
+        assert first.wait(30) == 0
     assert f"waiting for process {first.pid}, which is getting it" in words.getvalue()
 
 
 def test_second_run_does_not_wait_for_ever(tmp_path: Path) -> None:
-    first = holder(tmp_path / "lock", 30)
-    started = time.monotonic()
+    first = holder(tmp_path / "lock")
     with (
         pytest.raises(BinariesError, match=f"process {first.pid} has been getting it for more than 0 s"),
         ensure.locked(tmp_path / "lock", "it", Report(io.StringIO()), deadline_s=0),
     ):
         pytest.fail("the lock was given twice")
-    assert time.monotonic() - started < 10
+    assert first.poll() is None, "it was not waited for"
     first.kill()
     first.wait()
 
 
 def test_lock_of_a_killed_run_is_free(tmp_path: Path) -> None:
-    first = holder(tmp_path / "lock", 30)
+    first = holder(tmp_path / "lock")
     first.kill()
     first.wait()
     with ensure.locked(tmp_path / "lock", "it", Report(io.StringIO()), deadline_s=0):

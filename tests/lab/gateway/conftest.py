@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -22,20 +21,12 @@ from churnguard_lab.gateway.health import Metrics
 from churnguard_lab.gateway.model import parse_gateway, parse_pod, parse_route, parse_service
 from churnguard_lab.gateway.plan import Desired, Snapshot, build
 
+from ..ports import free_ports
+from ..waiting import until
+
 NAMESPACE = "shop"
 HOST = "shop.lab"
 PORT = 5000
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for item in sockets:
-        item.bind(("127.0.0.1", 0))
-    ports = [item.getsockname()[1] for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
 
 
 def pod(name: str, ip: str, ready: bool = True, deleted: bool = False, labels: Mapping[str, str] | None = None) -> Any:
@@ -140,13 +131,13 @@ class Plane:
 
     def await_dead(self) -> None:
         """Wait until no HAProxy runs any more."""
-        deadline = time.monotonic() + 10
-        while True:
+
+        def is_dead() -> bool:
             with contextlib.suppress(HAProxyError):  # it dies while it is asked
-                if not self.data_plane.haproxy.processes():
-                    return
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+                return not self.data_plane.haproxy.processes()
+            return False
+
+        until("no HAProxy runs", is_dead)
 
     def count(self, name: str) -> float:
         """A counter of the controller's metrics."""
@@ -192,15 +183,14 @@ class Application:
 
     def await_ready(self) -> None:
         """Wait until it answers."""
-        deadline = time.monotonic() + 20
-        while True:
-            try:
+
+        def answers() -> bool:
+            with contextlib.suppress(OSError):
                 socket.create_connection((self.ip, PORT), timeout=1).close()
-                return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
+                return True
+            return False
+
+        until(f"{self.ip} answers", answers)
 
     def terminate(self) -> None:
         """SIGTERM, as a kubelet sends it."""

@@ -5,19 +5,22 @@ from __future__ import annotations
 import collections
 import http.client
 import json
-import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 from churnguard_lab.gateway.haproxy import HAProxyError
 from churnguard_lab.gateway.render import Rendered
+
+from ..chance import assert_share
+from ..waiting import until
 
 
 @pytest.fixture
@@ -34,6 +37,13 @@ def served(plane: Any, make: Any, application: Any) -> Any:
     return plane
 
 
+def in_progress(ip: str) -> int:
+    """How many requests an application is answering."""
+    with urllib.request.urlopen(f"http://{ip}:8080/metrics", timeout=20) as reply:
+        (line,) = [line for line in reply if line.startswith(b"churnguard_requests_in_progress ")]
+    return int(line.split()[1])
+
+
 def versions(port: int, host: str, count: int, **headers: str) -> collections.Counter[str]:
     """Which versions answer `count` requests over one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -47,16 +57,17 @@ def versions(port: int, host: str, count: int, **headers: str) -> collections.Co
     return found
 
 
+def green_of(served: Any, count: int) -> int:
+    """How many of `count` requests the green slot answered."""
+    return versions(served.front_port, "shop.lab", count)["green"]
+
+
 def test_weights_split_exactly_and_without_a_reload(served: Any, make: Any) -> None:
     reloads = served.count("reloads")
-    count = 5000
     for weight in (0, 1, 10, 50, 100, 0):
         served.set([make.route({"blue": 100 - weight, "green": weight})], served.services, served.pods())
-        green = versions(served.front_port, "shop.lab", count)["green"]
-        share = weight / 100
-        # 99 % of all binomial samples lie within 2.576 standard deviations (and no other source of spread is allowed).
-        band = 2.576 * math.sqrt(count * share * (1 - share))
-        assert abs(green - count * share) <= band + 0.5, f"weight {weight}: {green} of {count}"
+        # No source of spread but chance is allowed.
+        assert_share(f"weight {weight}", lambda n: green_of(served, n), 5000, weight / 100)
         pinned = versions(served.front_port, "shop.lab", 20, **{"X-ChurnGuard-Slot": "green"})
         assert pinned == {"green": 20}, f"weight {weight}"
     assert served.count("reloads") == reloads
@@ -65,11 +76,9 @@ def test_weights_split_exactly_and_without_a_reload(served: Any, make: Any) -> N
 def test_split_does_not_depend_on_the_number_of_pods(served: Any, make: Any) -> None:
     only_one_blue = served.pods(blue=1)
     served.set([make.route({"blue": 1, "green": 1})], served.services, only_one_blue)
-    first = versions(served.front_port, "shop.lab", 2000)
+    assert_share("one pod to one", lambda n: green_of(served, n), 2000, 0.5)
     served.set([make.route({"blue": 1, "green": 1})], served.services, served.pods())
-    second = versions(served.front_port, "shop.lab", 2000)
-    for found in (first, second):
-        assert abs(found["green"] - 1000) < 2.576 * math.sqrt(500)
+    assert_share("two pods to one", lambda n: green_of(served, n), 2000, 0.5)
 
 
 def test_a_pod_that_terminates_gets_nothing_new_and_finishes_what_it_has(served: Any, make: Any) -> None:
@@ -78,13 +87,13 @@ def test_a_pod_that_terminates_gets_nothing_new_and_finishes_what_it_has(served:
     replies: list[tuple[int, str]] = []
 
     def slow() -> None:
-        status, headers, _ = served.get("/api/v1/slow?seconds=2")
+        status, headers, _ = served.get("/api/v1/slow?seconds=4")
         replies.append((status, headers["X-ChurnGuard-Version"]))
 
     threads = [threading.Thread(target=slow) for _ in range(5)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    until("five requests under way", lambda: in_progress(served.green) == 5)
     draining = [*served.pods(green=0), make.pod("green-0", served.green, deleted=True)]
     served.set([make.route({"blue": 0, "green": 100})], served.services, draining)
     status, headers, body = served.get()
@@ -110,11 +119,17 @@ def test_replies_of_the_gateway_itself_say_why(served: Any, make: Any, plane: An
     served.set([make.route({"blue": 0, "green": 0})], served.services, served.pods())
     assert reason(served.get()) == (503, "no-weight")
     served.set([make.route({"blue": 50, "green": 50})], [make.service("blue")], served.pods())
-    found = collections.Counter(served.get()[0] for _ in range(200))
-    assert set(found) == {200, 500}
-    assert abs(found[500] - 100) < 2.576 * math.sqrt(50)
+    statuses: set[int] = set()
+
+    def refused(count: int) -> int:
+        found = collections.Counter(served.get()[0] for _ in range(count))
+        statuses.update(found)
+        return found[500]
+
+    assert_share("a Service that is missing", refused, 200, 0.5)
+    assert statuses == {200, 500}
     assert reason(served.get(X_ChurnGuard_Slot="green")) == (500, "backend-not-found")
-    nobody_listens = [make.pod("green-0", "127.0.65.9")]
+    nobody_listens = [make.pod("green-0", "127.0.63.9")]
     served.set([make.route({"blue": 0, "green": 100})], served.services, nobody_listens)
     assert reason(served.get()) == (503, "connect-failed")
 

@@ -19,6 +19,8 @@ import pytest
 import yaml
 from churnguard_lab.gateway.haproxy import HAProxy
 
+from ..ports import free_ports
+
 PARTS = [
     "supervisor",
     "etcd",
@@ -31,6 +33,7 @@ PARTS = [
     "gateway_admin",
     "gateway_controller",
     "prometheus",
+    "pushgateway",
     "postgresql",
     "redis",
     "moto",
@@ -40,10 +43,7 @@ PARTS = [
 @pytest.fixture
 def lab(tmp_path: Path) -> Any:
     """A lab.json whose API server does not exist."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PARTS]
-    ports = {name: item.getsockname()[1] for name, item in zip(PARTS, sockets, strict=True)}
-    for item in sockets:
-        item.close()
+    ports = dict(zip(PARTS, free_ports(len(PARTS)), strict=True))
     server = {"server": f"https://127.0.0.1:{ports['kube_apiserver']}"}
     kubeconfig = {
         "apiVersion": "v1",
@@ -86,7 +86,7 @@ def start(lab: Any, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[st
 
 
 def get(port: int, path: str = "/") -> tuple[int, str]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
@@ -107,7 +107,7 @@ def test_without_an_api_server_it_waits_and_says_so(lab: Any, start: Any) -> Non
     assert set(json.loads(text)["api"]) == {"gatewayclasses", "gateways", "httproutes", "services", "pods"}
     assert get(lab["ports"]["gateway_controller"], "/nothing")[0] == 404
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", lab["ports"]["gateway"])):
         pytest.fail("HAProxy still listens")
 
@@ -116,7 +116,7 @@ def test_without_an_api_server_it_waits_and_says_so(lab: Any, start: Any) -> Non
 def test_a_taken_port_is_named(lab: Any, start: Any, part: str) -> None:
     with socket.create_server(("127.0.0.1", lab["ports"][part])):
         process = start()
-        _, errors = process.communicate(timeout=40)
+        _, errors = process.communicate(timeout=90)
     assert process.returncode == 1
     assert f"127.0.0.1:{lab['ports'][part]}" in errors
     assert "Traceback" not in errors
@@ -124,7 +124,7 @@ def test_a_taken_port_is_named(lab: Any, start: Any, part: str) -> None:
 
 def test_a_missing_lab_is_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "churnguard_lab.gateway", "--config", str(tmp_path / "none.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "there is no lab at" in done.stderr
     assert "Traceback" not in done.stderr
@@ -136,8 +136,8 @@ def test_a_thread_that_fails_by_a_defect_ends_the_process() -> None:
         "from churnguard_lab.gateway import __main__ as program\n"
         "threading.excepthook = program.on_thread_failure\n"
         "threading.Thread(target=lambda: 1 / 0).start()\n"
-        "time.sleep(20)\n"
+        "time.sleep(120)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 70
     assert "ZeroDivisionError" in done.stderr

@@ -6,15 +6,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
-import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,74 +24,14 @@ from churnguard_lab.gateway.haproxy import HAProxy, HAProxyError
 from churnguard_lab.gateway.model import CONTROLLER_NAME, GATEWAY_GROUP
 from kubernetes import client, config
 
+from ..ports import free_ports
+from ..relay import Relay
+from ..waiting import until
+
 IMAGE = "churnguard/gateway-test:v1"
 HOST = "live.lab"
 DELAY_S = 1.0
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for item in sockets:
-        item.bind(("127.0.0.1", 0))
-    ports = [item.getsockname()[1] for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
-
-
-def await_that(what: str, check: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """The first true value of `check`."""
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return found
-
-
-class Relay:
-    """Relays one loopback port to the API server, until it is cut."""
-
-    def __init__(self, target: tuple[str, int]) -> None:
-        self.target = target
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.is_cut = False
-        self.connections: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        """End all connections and accept none."""
-        self.is_cut = True
-        for connection in list(self.connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def restore(self) -> None:
-        self.is_cut = False
-
-    def _accept(self) -> None:
-        while True:
-            inner, _ = self.listener.accept()
-            if self.is_cut:
-                inner.close()
-                continue
-            try:
-                outer = socket.create_connection(self.target)
-            except OSError:
-                inner.close()
-                continue
-            self.connections |= {inner, outer}
-            for source, sink in ((inner, outer), (outer, inner)):
-                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
-
-    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        for connection in (source, sink):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self.connections -= {source, sink}
+RATE = 100
 
 
 class Cluster:
@@ -125,15 +63,15 @@ class Instance:
 
     host = HOST
     delay_s = DELAY_S
-    await_that = staticmethod(await_that)
+    await_that = staticmethod(until)
 
     def route(self, name: str, hostnames: list[str], weights: Mapping[str, int]) -> Any:
         """An HTTPRoute's API object."""
         return route(name, hostnames, weights)
 
-    def load(self, ledger: Path, seconds: int) -> contextlib.AbstractContextManager[dict[str, Any]]:
+    def load(self, ledger: Path) -> contextlib.AbstractContextManager[dict[str, Any]]:
         """Load while the block runs; the summary is filled in afterwards."""
-        return load(self, ledger, seconds)
+        return load(self, ledger)
 
     def __init__(self, directory: Path) -> None:
         self.lab = lab_settings.load()
@@ -235,11 +173,20 @@ class Instance:
             found = self.conditions().get("Programmed", {})
             return found.get("status") == "True" and found["observedGeneration"] >= generation
 
-        await_that(f"generation {generation} programmed", is_programmed)
+        until(f"generation {generation} programmed", is_programmed)
 
     def scale(self, slot: str, replicas: int) -> None:
         path = f"/apis/apps/v1/namespaces/{self.name}/deployments/shop-{slot}"
         self.cluster.call("PATCH", path, {"spec": {"replicas": replicas}})
+
+    def await_pods(self, slot: str, count: int) -> None:
+        """Wait until a slot has that many pods, those that end included."""
+
+        def pods() -> int:
+            path = f"{self.namespace_path}/pods?labelSelector=slot%3D{slot}"
+            return len(self.cluster.call("GET", path)["items"])
+
+        until(f"{count} pods of {slot}", lambda: pods() == count)
 
 
 def kind(name: str) -> dict[str, str]:
@@ -306,12 +253,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 @pytest.fixture
 def instance(installed: Instance) -> Instance:
     """The instance running, all weight on blue, every pod ready."""
-    installed.relay.restore()
+    installed.relay.mend()
     if installed.process is None or installed.process.poll() is not None:
         installed.start()
     installed.scale("blue", 2)
     installed.scale("green", 1)
-    await_that("gateway healthy", installed.healthy)
+    until("gateway healthy", installed.healthy)
     for slot, count in (("blue", 2), ("green", 1)):
         backend = f"{installed.name}_shop-{slot}_80"
 
@@ -323,21 +270,26 @@ def instance(installed: Instance) -> Instance:
                 return sum(name == backend for name, _ in usable) == count
             return False
 
-        await_that(f"{slot} pods in the pool", is_filled, seconds=60)
+        until(f"{slot} pods in the pool", is_filled)
     installed.await_programmed(installed.weigh(100, 0))
     return installed
 
 
 @contextlib.contextmanager
-def load(instance: Instance, ledger: Path, seconds: int) -> Iterator[dict[str, Any]]:
+def load(instance: Instance, ledger: Path) -> Iterator[dict[str, Any]]:
+    """RATE requests a second from before the block begins until it ends; then its summary is filled in."""
     command = [sys.executable, "-m", "churnguard_lab.load", "run", "--url", instance.url, "--host", HOST, "--quiet"]
-    command += ["--rate", "100", "--slow-seconds", "2", "--duration", str(seconds), "--ledger", str(ledger)]
+    command += ["--rate", str(RATE), "--slow-seconds", "2", "--duration", "300", "--ledger", str(ledger)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     summary: dict[str, Any] = {}
     try:
-        time.sleep(1.0)
+        until("the first reply", lambda: ledger.exists() and len(ledger.read_bytes().splitlines()) > 1)
+        started = time.monotonic()
         yield summary
-        assert process.wait(timeout=seconds + 30) == 0
+        # What was due while the block ran: open-loop load does not wait for replies.
+        summary["due"] = int(RATE * (time.monotonic() - started))
+        process.terminate()
+        assert process.wait(timeout=60) == 0
         summary |= json.loads(ledger.with_suffix(".summary.json").read_text(encoding="utf-8"))
     finally:
         process.kill()

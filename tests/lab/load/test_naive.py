@@ -6,12 +6,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from churnguard_lab import images, naive, settings
+
+from ..waiting import until
 
 
 def left_behind(lab: settings.Settings) -> list[str]:
@@ -40,10 +41,7 @@ def test_an_interrupted_baseline_leaves_nothing_behind() -> None:
     cluster = naive.Cluster(lab.kubeconfig)
     process = subprocess.Popen([sys.executable, "-m", "churnguard_lab.naive"], stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 60
-        while not cluster.has_namespace():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until("the baseline's namespace", cluster.has_namespace)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=150)
         assert (process.returncode, "interrupted" in errors) == (130, True)

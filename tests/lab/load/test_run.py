@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -21,6 +22,8 @@ from churnguard_lab.load.__main__ import main
 from churnguard_lab.load.ledger import Entry, Writer, read
 from churnguard_lab.load.run import Run, live_line
 from churnguard_lab.load.schedule import Load
+
+from ..waiting import until
 
 
 async def serve(delay_s: float) -> tuple[web.AppRunner, str]:
@@ -81,7 +84,7 @@ def test_lateness_counts_as_latency_and_is_told(tmp_path: Path) -> None:
 def test_the_generators_own_figures(tmp_path: Path) -> None:
     path, figures = execute(tmp_path, 0.0, rate=20, duration_s=1, slow_share=0.1, slow_seconds=0.5)
     assert (figures["stopped_early"], figures["abandoned"]) == (False, 0)
-    assert 0 < figures["cpu_s"] < figures["elapsed_s"] < 10
+    assert 0 < figures["cpu_s"] < figures["elapsed_s"]
     slow = [entry for entry in read(path)[1] if entry.slow]
     assert len(slow) == 2
     assert all(entry.lat >= 0.5 for entry in slow)
@@ -99,14 +102,14 @@ def application() -> Iterator[str]:
     environment = {**os.environ, "POD_IP": address, "APP_VERSION": "v1"}
     command = [sys.executable, "-m", "churnguard_lab.testserver"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while True:
-        try:
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError):
             socket.create_connection((address, 5000), timeout=1).close()
-            break
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+            return True
+        return False
+
+    until("the application answers", answers)
     yield f"http://{address}:5000"
     process.kill()
     process.wait()
@@ -117,12 +120,10 @@ def test_sigterm_ends_it_in_order(application: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "churnguard_lab.load", "run", "--url", application, "--rate", "50"]
     command += ["--duration", "600", "--slow-share", "0.1", "--slow-seconds", "2", "--ledger", str(ledger)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 20
-    while not (ledger.exists() and len(list(read(ledger)[1])) > 50):  # flushed while it runs
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    # Flushed while it runs.
+    until("50 replies in the ledger", lambda: ledger.exists() and len(list(read(ledger)[1])) > 50)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     summary = json.loads(ledger.with_suffix(".summary.json").read_text(encoding="utf-8"))
     assert summary["generator"]["stopped_early"]

@@ -16,6 +16,7 @@ LISTENERS = [
     "gateway_admin",
     "gateway_controller",
     "prometheus",
+    "pushgateway",
     "postgresql",
     "redis",
     "moto",

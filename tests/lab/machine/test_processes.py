@@ -17,6 +17,8 @@ import pytest
 from churnguard_lab import processes
 from churnguard_lab.settings import MARKER_ENVIRONMENT
 
+from ..waiting import until
+
 Start = Callable[..., subprocess.Popen[str]]
 #: Prints a line when it is set up, and then waits.
 WAITS = "import time; print('up', flush=True); time.sleep(60)"
@@ -105,7 +107,8 @@ def test_child_without_the_mark_counts_with_its_parent(start: Start, tmp_path: P
     (child,) = psutil.Process(parent.pid).children()
     assert pids(tmp_path) == {parent.pid, child.pid}
     processes.end_all(tmp_path)
-    assert not child.is_running()
+    # Its parent is dead: whoever reaps it does so in its own time.
+    until("the child has ended", lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_who_asks_is_spared_with_its_parents(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +119,7 @@ def test_who_asks_is_spared_with_its_parents(start: Start, tmp_path: Path, monke
     )
     monkeypatch.setenv(MARKER_ENVIRONMENT, str(tmp_path))
     asker = start(code)
-    assert asker.communicate(timeout=20)[0].strip() == "[]"
+    assert asker.communicate(timeout=60)[0].strip() == "[]"
     assert asker.returncode == 0
 
 
@@ -133,7 +136,7 @@ def test_end_asks_first_and_kills_what_does_not_listen(start: Start, tmp_path: P
     polite, stubborn = start(TELLS), start(IGNORES)
     began = time.monotonic()
     ended = processes.end_all(tmp_path, grace_s=1)
-    assert 1 <= time.monotonic() - began < 10
+    assert 1 <= time.monotonic() - began < 50, "neither waits for its 60 s"
     assert polite.stdout.read() == f"{int(signal.SIGTERM)}\n"
     assert not psutil.pid_exists(stubborn.pid)
     assert sorted(words.split()[1] for words in ended) == sorted(map(str, (polite.pid, stubborn.pid)))

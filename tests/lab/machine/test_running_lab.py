@@ -41,7 +41,7 @@ def namespace(admin: client.ApiClient) -> Iterator[str]:
 def test_every_part_is_ready(lab: settings.Settings) -> None:
     words = supervise.status(lab)
     assert {name: text for name, text in words.items() if not text.startswith("ready")} == {}
-    assert {"etcd", "kube-apiserver", "node", "gateway", "prometheus", "postgresql", "redis", "moto"} <= set(words)
+    assert {"etcd", "kube-apiserver", "node", "gateway", "prometheus", "pushgateway", "postgresql", "redis", "moto"} <= set(words)
 
 
 def test_everything_listens_on_loopback_alone(lab: settings.Settings) -> None:

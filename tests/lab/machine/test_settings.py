@@ -28,7 +28,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 def test_parse() -> None:
     lab = settings.parse(DOCUMENT)
-    assert lab.ports.redis == 18012
+    assert lab.ports.redis == 18013
     assert lab.node == settings.NodeSettings("lab-node-1", "127.0.16.0/20")
     assert lab.gateway == settings.GatewaySettings("churnguard-lab", 1.0)
     assert lab.component_kubeconfig("node") == Path("/srv/lab/kubeconfigs/node.kubeconfig")

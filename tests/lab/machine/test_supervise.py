@@ -18,6 +18,9 @@ import pytest
 from churnguard_lab import parts, processes, settings, supervise
 from lab_document import DOCUMENT, LISTENERS
 
+from ..ports import free_ports
+from ..waiting import until
+
 REDIS = "/usr/bin/redis-server"
 SUPERVISOR = """
 [supervisord]
@@ -78,10 +81,7 @@ class Lab:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in LISTENERS]
-    ports = dict(zip(LISTENERS, [item.getsockname()[1] for item in sockets], strict=True))
-    for item in sockets:
-        item.close()
+    ports = dict(zip(LISTENERS, free_ports(len(LISTENERS)), strict=True))
     document = DOCUMENT | {"state_dir": str(tmp_path), "python": sys.executable, "ports": ports}
     (tmp_path / "lab.json").write_text(json.dumps(document))
     for folder in ("etc", "secrets"):
@@ -112,10 +112,11 @@ def test_part_that_was_killed_comes_back(lab: Lab) -> None:
     lab.up("redis")
     pid = lab.pid("redis")
     os.kill(pid, signal.SIGKILL)
-    give_up = time.monotonic() + 20
-    while supervise.status(lab.settings)["redis"].split()[0] != "ready" or lab.pid("redis") == pid:
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
+
+    def is_back() -> bool:
+        return supervise.status(lab.settings)["redis"].split()[0] == "ready" and lab.pid("redis") != pid
+
+    until("Redis is back", is_back)
 
 
 def test_orphans_of_a_killed_supervisor_are_ended_by_down(lab: Lab) -> None:
@@ -143,9 +144,7 @@ def test_orphans_of_a_killed_supervisor_do_not_stop_the_next_up(lab: Lab) -> Non
 def kill_supervisor(lab: Lab) -> None:
     pid = supervise.Supervisor(lab.settings).pid()
     os.kill(pid, signal.SIGKILL)
-    give_up = time.monotonic() + 5
-    while supervise.Supervisor(lab.settings).pid():
-        assert time.monotonic() < give_up
+    until("the supervisor is gone", lambda: not supervise.Supervisor(lab.settings).pid())
 
 
 def test_supervisor_with_another_password_is_replaced(lab: Lab) -> None:
@@ -163,10 +162,13 @@ def test_supervisor_that_is_silent_is_not_taken_for_dead(lab: Lab, monkeypatch: 
     lab.configure(redis=lab.redis())
     lab.up("redis")
     process = psutil.Process(supervise.Supervisor(lab.settings).pid())
-    monkeypatch.setattr(supervise, "RPC_TIMEOUT_S", 0.5)
     process.suspend()
     try:
-        with pytest.raises(supervise.LabError, match="does not answer in .* try again, or make lab-down"):
+        with (
+            monkeypatch.context() as patched,
+            pytest.raises(supervise.LabError, match="does not answer in .* try again, or make lab-down"),
+        ):
+            patched.setattr(supervise, "RPC_TIMEOUT_S", 0.5)
             lab.up("redis")
     finally:
         process.resume()
@@ -224,7 +226,7 @@ def test_part_that_never_answers_is_named_in_time(lab: Lab, monkeypatch: pytest.
     began = time.monotonic()
     with pytest.raises(supervise.LabError, match="redis is not ready after 2 s: Redis: "):
         lab.up("redis")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 50, "the part would not have ended for 60 s"
 
 
 def test_changed_configuration_restarts_that_part_alone(lab: Lab) -> None:

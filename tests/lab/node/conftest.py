@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,23 +24,13 @@ import pytest
 import yaml
 from churnguard_lab import images, settings
 from churnguard_lab.node.agent import pod_processes
-from kubernetes import client, config
+from kubernetes import client, config, watch
 
+from ..ports import free_ports
 from ..relay import Relay
+from ..waiting import until
 
 Json = dict[str, Any]
-
-
-def until(what: str, check: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """The first true answer of `check`; fails with what was awaited and the last answer."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = check()
-        if answer:
-            return answer
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {what}; last answer: {answer!r}")
-        time.sleep(0.1)
 
 
 class TestNode:
@@ -56,12 +45,13 @@ class TestNode:
         self.lab = self._own_lab(lab, folder)
         self.config = folder / "lab.json"
         self.agent: subprocess.Popen[bytes] | None = None
+        #: Pod -> the resource version with which it was created.
+        self.created: dict[str, str] = {}
         connection = config.new_client_from_config(str(lab.kubeconfig))
         self.core = client.CoreV1Api(connection)
 
     def _own_lab(self, lab: settings.Settings, folder: Path) -> settings.Settings:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
+        (port,) = free_ports(1)
         third = 128 + secrets.randbelow(64)
         own = dataclasses.replace(
             lab,
@@ -99,7 +89,7 @@ class TestNode:
         """End the agent by a signal."""
         assert self.agent is not None
         self.agent.send_signal(number)
-        self.agent.wait(10)
+        self.agent.wait(30)
 
     def health(self) -> Json:
         """The agent's own report; empty when it does not answer."""
@@ -152,7 +142,8 @@ class TestNode:
         }
         spec["containers"] = [{"name": "c", "image": image, **changes}]
         metadata = {"name": name, "labels": {"color": "blue"}}
-        self.core.create_namespaced_pod(self.namespace, {"metadata": metadata, "spec": spec})
+        made = self.core.create_namespaced_pod(self.namespace, {"metadata": metadata, "spec": spec})
+        self.created[name] = made.metadata.resource_version
 
     def pod(self, name: str) -> Json | None:
         """A pod's object, None when it is gone."""
@@ -169,10 +160,11 @@ class TestNode:
         return (pod.get("status", {}).get("containerStatuses") or [{}])[0]
 
     def delete(self, name: str, grace: int | None = None) -> float:
-        """Delete a pod; when (monotonic seconds)."""
+        """Delete a pod; when it was asked for (monotonic seconds), which is before the agent can know."""
+        asked = time.monotonic()
         body = {} if grace is None else {"gracePeriodSeconds": grace}
         self.core.delete_namespaced_pod(name, self.namespace, body=body)
-        return time.monotonic()
+        return asked
 
     def running(self, name: str, ready: bool = True) -> Json:
         """Wait until a pod's container runs (and is ready); the pod."""
@@ -186,8 +178,8 @@ class TestNode:
         assert found is not None
         return found
 
-    def waiting(self, name: str, reason: str, seconds: float = 30.0) -> Json:
-        """Wait until a pod's container waits for that reason; its status."""
+    def waiting(self, name: str, reason: str, seconds: float = 60.0) -> Json:
+        """Wait until a pod's container waits for that reason, which has to last; its status."""
 
         def check() -> Json | None:
             status = self.container(name)
@@ -195,7 +187,24 @@ class TestNode:
 
         return until(f"pod {name} waits with {reason}", check, seconds)
 
-    def gone(self, name: str, seconds: float = 30.0) -> float:
+    def reasons(self, name: str) -> list[str]:
+        """Why a pod's container has waited so far, in order: also what was shown too briefly to be seen by asking."""
+        changes = watch.Watch().stream(
+            self.core.list_namespaced_pod,
+            self.namespace,
+            field_selector=f"metadata.name={name}",
+            resource_version=self.created[name],
+            timeout_seconds=1,
+        )
+        found = []
+        for change in changes:
+            for status in change["raw_object"].get("status", {}).get("containerStatuses") or ():
+                reason = status["state"].get("waiting", {}).get("reason")
+                if reason and reason not in found[-1:]:
+                    found.append(reason)
+        return found
+
+    def gone(self, name: str, seconds: float = 60.0) -> float:
         """Wait until a pod is gone; when (monotonic seconds)."""
         until(f"pod {name} is gone", lambda: self.pod(name) is None, seconds)
         return time.monotonic()

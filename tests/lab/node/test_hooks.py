@@ -42,7 +42,7 @@ def port() -> Iterator[int]:
     server.server_close()
 
 
-def ask(check: Check, tmp_path: Path, timeout: float = 2.0) -> tuple[bool, str]:
+def ask(check: Check, tmp_path: Path, timeout: float = 30.0) -> tuple[bool, str]:
     return perform(check, timeout, ENVIRONMENT, tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_exec_is_ended_at_its_timeout_with_its_children(tmp_path: Path) -> None:
     success, detail = ask(ExecCheck(("sh", "-c", "sleep 30 & sleep 30")), tmp_path, 0.3)
     assert not success
     assert "timed out after 0.3s" in detail
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25, "its children, which take 30 s, were not waited for"
 
 
 def test_exec_of_nothing(tmp_path: Path) -> None:

@@ -10,15 +10,21 @@ module: rollout
 short_description: Ship a version of an application without dropping a request
 version_added: 0.1.0
 description:
-  - Brings a version up in the free one of two slots, tests it there, moves traffic to it, watches it, and retires the
-    old version once it has demonstrably fallen silent.
+  - Brings a version up in the free one of two slots, tests it there, moves traffic to it - at once or by weights, each
+    judged by its metrics -, watches it, and retires the old version once it has demonstrably fallen silent.
   - On any failure before that, traffic is on the old version, or goes back to it, and the new one is scaled away.
+  - People can pause it, let it go on, promote it, approve its gates and take it back from elsewhere, with
+    M(churnguard.ops.rollout_control).
   - Every step is written to a journal in the namespace before it acts (a ConfigMap, guarded by a Lease). If the run is
     killed, the next one goes on from there or takes the rollout back.
   - A whole release is one task, because it must watch the cluster without a break.
 extends_documentation_fragment:
   - churnguard.ops.kubernetes
   - churnguard.ops.rollout
+  - churnguard.ops.release
+  - churnguard.ops.data_plane
+  - churnguard.ops.notifications
+  - churnguard.ops.metrics_export
 attributes:
   check_mode:
     description: Can run in check mode and return the planned steps without writing anything.
@@ -34,17 +40,11 @@ options:
     description:
       - V(present) makes O(version) the live one.
       - V(rolled_back) makes the version before the present one live again, from the journal. If a rollout has not
-        ended, that one is taken back, and no more.
+        ended, that one is taken back, and no more. What has been live before is not analysed again.
       - V(aborted) takes back a rollout that has not ended; if there is none, nothing happens.
     type: str
     choices: [present, rolled_back, aborted]
     default: present
-  strategy:
-    description:
-      - How traffic moves. V(blue_green) moves all of it at once, after smoke tests.
-    type: str
-    choices: [blue_green]
-    default: blue_green
   version:
     description:
       - Version to ship; it must be what replies carry in the version header. Required for O(state=present).
@@ -58,141 +58,30 @@ options:
     description:
       - Size of the new slot. Defaults to the live size of the old one, else to what O(deployment) says.
     type: int
-  ready_timeout:
-    description:
-      - Seconds for a slot to become ready. A state that cannot get better (crash loop, missing image, quota, deadline
-        of the Deployment) ends the wait at once.
-    type: int
-    default: 600
-  endpoint:
-    description:
-      - How this machine reaches the application. Without it nothing is probed, and the result says so.
-    type: dict
-    suboptions:
-      url:
-        description: Where requests go, without a path.
-        type: str
-        required: true
-      headers:
-        description: Headers of every probe, for example C(Host).
-        type: dict
-        default: {}
-      slot_header:
-        description: Request header that pins a request to a slot; the HTTPRoute has a rule for it.
-        type: str
-        default: x-churnguard-slot
-      slot_url:
-        description: Address of one slot, with V({slot}) in the place of its name, where no router honours
-          O(endpoint.slot_header) - for example C(http://churnguard-api-{slot}.churnguard-production.svc) with
-          O(router.kind=Service) and a controller inside the cluster.
-        type: str
-      version_header:
-        description: Reply header that names the version.
-        type: str
-        default: X-ChurnGuard-Version
-      slot_reply_header:
-        description: Reply header that names the slot.
-        type: str
-        default: X-ChurnGuard-Slot
-      path:
-        description: Path of the probes.
-        type: str
-        default: /health
-      timeout:
-        description: Seconds for one request.
-        type: float
-        default: 5
-      validate_certs:
-        description: Whether the endpoint's certificate is checked.
-        type: bool
-        default: true
-  smoke_tests:
-    description:
-      - Requests that the new slot must answer rightly before it gets traffic, each once for every replica.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: What the test is called in messages.
-        type: str
-        required: true
-      path:
-        description: Path and query.
-        type: str
-        required: true
-      method:
-        description: HTTP method.
-        type: str
-        default: GET
-      status:
-        description: Acceptable status codes.
-        type: list
-        elements: int
-        default: [200]
-      contains:
-        description: Text that the reply must contain.
-        type: str
-      json:
-        description: Members that the reply, a JSON object, must have.
-        type: dict
-  confirm_timeout:
-    description:
-      - Seconds for the data plane to show what was written to the router.
-    type: int
-    default: 60
-  confirm_requests:
-    description:
-      - Probes in a row that the new version must answer after the switch.
-    type: int
-    default: 20
-  grace_period:
-    description:
-      - Seconds that the old version stays warm after the switch while the new one is watched.
-    type: int
-    default: 300
-  drain:
-    description:
-      - Proof that the old version has fallen silent, before it is retired.
-    type: dict
-    suboptions:
-      quiet_period:
-        description: Seconds without a request, and none in flight.
-        type: int
-        default: 10
-      timeout:
-        description: Seconds until the rollout stops with both versions running.
-        type: int
-        default: 120
-      prometheus_url:
-        description: Prometheus that scrapes the application. Without it, requests in flight are not known and only
-          probes speak.
-        type: str
   on_unfinished:
     description:
       - What to do about an earlier rollout that did not end (its controller was killed, or it stopped half-way).
       - V(resume) goes on with it if it is the same release, and refuses otherwise. V(abort) takes it back first.
         V(fail) always refuses.
+      - With V(supersede), a rollout of another version that is under way elsewhere is asked to take itself back first,
+        too; the others refuse then, and name who runs it.
     type: str
-    choices: [resume, abort, fail]
+    choices: [resume, abort, fail, supersede]
     default: resume
-  lease_duration:
-    description:
-      - Seconds without a sign of life after which another run may take the lock over.
-    type: int
-    default: 60
-  api_patience:
-    description:
-      - Seconds for which an API server that does not answer is tried again.
-    type: int
-    default: 60
   progress_file:
     description:
       - File to which each event is appended as a JSON line. The action plugin sets it to show progress while the
         module runs.
     type: path
+requirements:
+  - kubernetes
+  - scipy (with O(analysis))
+  - prometheus_client (with O(metrics_export))
 seealso:
   - module: churnguard.ops.rollout_info
+  - module: churnguard.ops.rollout_control
+  - module: churnguard.ops.rollout_watchdog
+  - module: churnguard.ops.metric_gate
   - module: kubernetes.core.k8s
     description: Its O(kubernetes.core.k8s#module:wait) counts a Deployment as ready without looking at updatedReplicas
       and does not stop on terminal conditions, so this module waits by itself.
@@ -214,6 +103,24 @@ EXAMPLES = r"""
     smoke_tests:
       - name: health
         path: /health
+
+- name: Ship a version as a canary, judged against the guide's limits, with somebody's approval before half the traffic
+  churnguard.ops.rollout:
+    name: churnguard-api
+    namespace: churnguard-production
+    version: v2.1.0
+    deployment: "{{ app_manifests_deployment }}"
+    strategy: canary
+    canary:
+      weights: [10, 25, 50, 75, 100]
+      hold: 600
+    gates:
+      - before: "50"
+        timeout: 3600
+    analysis:
+      prometheus_url: https://prometheus.example.com
+    endpoint:
+      url: https://api.example.com
 
 - name: Go back to the version before
   churnguard.ops.rollout:
@@ -289,60 +196,39 @@ from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope im
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes import connection as kubernetes_connection
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.api import RolloutApi
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout import outlets
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.analysis import Analysis
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.args import target_argument_spec, target_of
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.engine import Engine, Outcome
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.lock import Lock
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.engine import Outcome
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.manifest import check_manifest, content_hash
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.metrics import read_metrics
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.model import Desired, Target
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.probe import Endpoint
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.pacing import (
+    looks_of,
+    pace_of,
+    release_argument_spec,
+    release_settings,
+)
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.session import (
+    build_engine,
+    data_plane_argument_spec,
+    data_plane_settings,
+)
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.settings import Settings
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.steps import Steps
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
-    endpoint = {
-        "url": {"type": "str", "required": True},
-        "headers": {"type": "dict", "default": {}},
-        "slot_header": {"type": "str", "default": "x-churnguard-slot"},
-        "slot_url": {"type": "str"},
-        "version_header": {"type": "str", "default": "X-ChurnGuard-Version"},
-        "slot_reply_header": {"type": "str", "default": "X-ChurnGuard-Slot"},
-        "path": {"type": "str", "default": "/health"},
-        "timeout": {"type": "float", "default": 5},
-        "validate_certs": {"type": "bool", "default": True},
-    }
-    smoke_test = {
-        "name": {"type": "str", "required": True},
-        "path": {"type": "str", "required": True},
-        "method": {"type": "str", "default": "GET"},
-        "status": {"type": "list", "elements": "int", "default": [200]},
-        "contains": {"type": "str"},
-        "json": {"type": "dict"},
-    }
-    drain = {
-        "quiet_period": {"type": "int", "default": 10},
-        "timeout": {"type": "int", "default": 120},
-        "prometheus_url": {"type": "str"},
-    }
     return {
         **auth_argument_spec(),
         **target_argument_spec(),
+        **release_argument_spec(),
+        **data_plane_argument_spec(),
+        **outlets.argument_spec(),
         "state": {"type": "str", "choices": ["present", "rolled_back", "aborted"], "default": "present"},
-        "strategy": {"type": "str", "choices": ["blue_green"], "default": "blue_green"},
         "version": {"type": "str"},
         "deployment": {"type": "dict"},
         "replicas": {"type": "int"},
-        "ready_timeout": {"type": "int", "default": 600},
-        "endpoint": {"type": "dict", "options": endpoint},
-        "smoke_tests": {"type": "list", "elements": "dict", "default": [], "options": smoke_test},
-        "confirm_timeout": {"type": "int", "default": 60},
-        "confirm_requests": {"type": "int", "default": 20},
-        "grace_period": {"type": "int", "default": 300},
-        "drain": {"type": "dict", "options": drain},
-        "on_unfinished": {"type": "str", "choices": ["resume", "abort", "fail"], "default": "resume"},
-        "lease_duration": {"type": "int", "default": 60},
-        "api_patience": {"type": "int", "default": 60},
+        "on_unfinished": {"type": "str", "choices": ["resume", "abort", "fail", "supersede"], "default": "resume"},
         "progress_file": {"type": "path"},
     }
 
@@ -363,21 +249,26 @@ def desired_of(params: dict[str, Any], target: Target) -> Desired:
         content_hash=digest,
         replicas=params["replicas"],
         on_unfinished=params["on_unfinished"],
-        bake_seconds=params["grace_period"],
+        pace=pace_of(params, target),
+        on_failure=params["on_failure"],
+        flags=params["feature_flags"] or {},
     )
 
 
-def settings_of(params: dict[str, Any]) -> Settings:
-    drain = params["drain"] or {}
-    return Settings(
-        endpoint=Endpoint(**params["endpoint"]) if params["endpoint"] else None,
-        smoke_tests=params["smoke_tests"],
-        ready_timeout=params["ready_timeout"],
-        confirm_timeout=params["confirm_timeout"],
-        confirm_requests=params["confirm_requests"],
-        drain_quiet=drain.get("quiet_period", 10),
-        drain_timeout=drain.get("timeout", 120),
-        prometheus_url=drain.get("prometheus_url") or "",
+def analysis_of(params: dict[str, Any], desired: Desired, target: Target, clock: Clock) -> Analysis | None:
+    """The judge, if there is to be one. Raises OperationError for metrics that cannot be judged."""
+    given = params["analysis"]
+    if not given or desired.state != "present":
+        return None
+    return Analysis(
+        given["prometheus_url"],
+        read_metrics(given["metrics"]),
+        target,
+        clock,
+        looks_of(params, desired.pace),
+        given["false_alarm"],
+        given["pass_score"],
+        given["force_forward"],
     )
 
 
@@ -385,11 +276,12 @@ def run(module: AnsibleModule, recorder: Recorder, clock: Clock) -> Outcome:
     params = module.params
     target = target_of(params)
     desired = desired_of(params, target)
+    settings = Settings(**data_plane_settings(params), **release_settings(params))
+    analysis = analysis_of(params, desired, target, clock)
     configuration = kubernetes_connection.client_configuration(params)
-    api = RolloutApi(kubernetes_connection.Connection(configuration, clock, params["api_patience"]), target)
-    lock = Lock(api, target, clock, params["lease_duration"])
-    steps = Steps(api, lock, clock, recorder, target, settings_of(params))
-    return Engine(api, lock, steps, clock, recorder, target).run(desired, module.check_mode)
+    connection = kubernetes_connection.Connection(configuration, clock, params["api_patience"])
+    engine = build_engine(connection, target, settings, params["lease_duration"], clock, recorder, analysis)
+    return engine.run(desired, module.check_mode)
 
 
 def append_to(path: str) -> Any:
@@ -413,14 +305,19 @@ def main() -> None:
     clock = Clock()
     path = module.params["progress_file"]
     recorder = Recorder(clock, "rollout", append_to(path) if path else None)
+    told = None
     try:
+        told = outlets.Outlets(module.params, recorder, clock, module.check_mode)
         outcome = run(module, recorder, clock)
     except OperationError as error:
         result: dict[str, Any] = {"msg": str(error)}
         if recorder.timeline:
             recorder.event("failed", str(error))
+            if told is not None:
+                told.finish(FAILED)
             result["envelope"] = recorder.envelope(FAILED, changed=True)
         module.fail_json(**result)
+    told.finish(outcome.verdict)
     result = {
         "changed": outcome.changed,
         "msg": outcome.message,

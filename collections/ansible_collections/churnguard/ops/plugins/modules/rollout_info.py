@@ -87,7 +87,16 @@ rollout:
       type: dict
       returned: always
     current:
-      description: The rollout in flight, or the last one, with its steps.
+      description: >-
+        The rollout in flight, or the last one - its steps, the step it is in, whether it is
+        paused or waits for approval, the last sample with every metric's value, limit and p-value, requests that are
+        pending, and the audit trail of those that were handled.
+      type: dict
+      returned: always
+    keeper:
+      description: >-
+        Whether somebody runs the rollout. C(state) is V(idle), V(healthy), V(stopped) (half-way, by itself) or
+        V(orphaned) (its lock has run out); C(detail) says it in words.
       type: dict
       returned: always
     lease:
@@ -106,14 +115,16 @@ rollout:
       returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
-from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes import connection as kubernetes_connection
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout import status
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout import control, status
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.api import RolloutApi
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.args import target_argument_spec, target_of
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.lock import process_is_dead
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.orphan import holder_process
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.store import observe
 
 
@@ -126,18 +137,15 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if not kubernetes_connection.HAS_KUBERNETES:
-        module.fail_json(
-            msg=missing_required_lib("kubernetes"), exception=kubernetes_connection.KUBERNETES_IMPORT_ERROR
-        )
+    need_kubernetes(module)
     try:
         target = target_of(module.params)
-        configuration = kubernetes_connection.client_configuration(module.params)
-        connection = kubernetes_connection.Connection(configuration, Clock(), module.params["api_patience"])
-        api = RolloutApi(connection, target)
+        api = RolloutApi(connect(module.params, Clock()), target)
         observed = observe(api, target)
         pods = {slot: api.list_pods(slot) for slot in target.slots}
-        rollout = status.describe(observed, pods, api.get_lease(), api.server_now(), target)
+        requests, lease = control.read(api.get_control()), api.get_lease()
+        dead = process_is_dead(holder_process(lease))
+        rollout = status.describe(observed, pods, lease, api.server_now(), target, requests, dead)
     except OperationError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, rollout=rollout)

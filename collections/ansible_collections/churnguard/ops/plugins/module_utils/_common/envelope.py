@@ -7,7 +7,7 @@ release."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .clock import Clock, isoformat
@@ -19,23 +19,38 @@ ABORTED = "aborted"
 SKIPPED = "skipped"
 NOT_CHECKED = "not_checked"
 
+# Gets each event and each progress note as the dictionary that the sink gets as a line. It must not keep the caller
+# waiting, and must not change the dictionary.
+Listener = Callable[[dict[str, Any]], None]
+
 
 class Recorder:
     """Collects what happens during one operation and, line by line, tells whoever watches.
 
-    C(sink) receives each event and each progress note as one JSON line; events stay in the envelope, progress
-    notes do not.
+    C(sink) receives each event and each progress note as one JSON line, each of C(listeners) as a dictionary; events
+    stay in the envelope, progress notes do not.
     """
 
-    def __init__(self, clock: Clock, operation: str, sink: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        operation: str,
+        sink: Callable[[str], None] | None = None,
+        listeners: Iterable[Listener] = (),
+    ) -> None:
         self._clock = clock
         self._sink = sink
+        self._listeners = list(listeners)
         self._started = clock.now()
         self.operation = operation
         self.subject: dict[str, Any] = {}
         self.timeline: list[dict[str, Any]] = []
         self.measurements: list[dict[str, Any]] = []
         self.evidence: list[dict[str, Any]] = []
+
+    def listen(self, listener: Listener) -> None:
+        """From now on C(listener) is told, too."""
+        self._listeners.append(listener)
 
     def event(self, event: str, detail: str, data: dict[str, Any] | None = None) -> None:
         """Record that something happened now."""
@@ -84,3 +99,18 @@ class Recorder:
     def _tell(self, entry: dict[str, Any]) -> None:
         if self._sink is not None:
             self._sink(json.dumps(entry))
+        for listener in list(self._listeners):
+            try:
+                listener(entry)
+            except Exception as error:
+                # Whoever listens must not end what is recorded here; its text may hold a secret, so only the type.
+                self._listeners.remove(listener)
+                self.evidence.append({"kind": "listener_failed", "listener": _name(listener), "error": _type(error)})
+
+
+def _name(listener: Listener) -> str:
+    return getattr(listener, "__qualname__", type(listener).__qualname__)
+
+
+def _type(error: Exception) -> str:
+    return type(error).__name__

@@ -11,6 +11,7 @@ file of the shared temporary folder and costs a second for each task. Internal: 
 from __future__ import annotations
 
 import email.utils
+import importlib.util
 import json
 import traceback
 from datetime import datetime, timedelta
@@ -20,12 +21,16 @@ from urllib.parse import urlencode
 from .._common.clock import Clock
 from .._common.errors import OperationError
 from .errors import Unreachable, error_from_response
+from .kubeconfig import PlainConfiguration, plain_configuration
 from .objects import Ref
 
 try:
-    import kubernetes
     import urllib3
     import yaml
+
+    # It is imported where it is needed: see kubeconfig.py.
+    if importlib.util.find_spec("kubernetes") is None:
+        raise ImportError("No module named 'kubernetes'")
 except ImportError:
     HAS_KUBERNETES = False
     KUBERNETES_IMPORT_ERROR: str | None = traceback.format_exc()
@@ -43,7 +48,19 @@ _ROLES_LOAD_SECONDS = 3.0
 
 
 def client_configuration(params: dict[str, Any]) -> Any:
-    """The client library's Configuration for a module's parameters. Raises OperationError when there is none."""
+    """The way to the cluster of a module's parameters. Raises OperationError when there is none."""
+    configuration = plain_configuration(params) or _library_configuration(params)
+    if params.get("ca_cert"):
+        configuration.ssl_ca_cert = params["ca_cert"]
+    if params.get("validate_certs") is not None:
+        configuration.verify_ssl = params["validate_certs"]
+    return configuration
+
+
+def _library_configuration(params: dict[str, Any]) -> Any:
+    """The client library's Configuration: it knows every kind of credential, and the pod's own."""
+    import kubernetes
+
     configuration = kubernetes.client.Configuration()
     try:
         if params.get("host"):
@@ -62,15 +79,13 @@ def client_configuration(params: dict[str, Any]) -> Any:
             f"{error}.",
             "give kubeconfig (and context), or host with api_key, or set K8S_AUTH_KUBECONFIG.",
         ) from error
-    if params.get("ca_cert"):
-        configuration.ssl_ca_cert = params["ca_cert"]
-    if params.get("validate_certs") is not None:
-        configuration.verify_ssl = params["validate_certs"]
     return configuration
 
 
 def _load_default(configuration: Any) -> None:
     """In a pod its service account, elsewhere ~/.kube/config or $KUBECONFIG."""
+    import kubernetes
+
     try:
         kubernetes.config.load_incluster_config(client_configuration=configuration)
     except kubernetes.config.ConfigException:
@@ -87,7 +102,7 @@ class Connection:
 
     def __init__(self, configuration: Any, clock: Clock, patience: float = 60.0) -> None:
         self._configuration = configuration
-        self._rest = kubernetes.client.ApiClient(configuration).rest_client
+        self._pool = _pool_manager(configuration)
         self._clock = clock
         self._patience = patience
         self._server_offset: timedelta | None = None
@@ -172,7 +187,7 @@ class Connection:
             headers["Authorization"] = token
         if content_type:
             headers["Content-Type"] = content_type
-        response = self._rest.pool_manager.request(
+        response = self._pool.request(
             method,
             self._configuration.host.rstrip("/") + path + _encode(query),
             body=None if body is None else json.dumps(body).encode(),
@@ -186,6 +201,22 @@ class Connection:
             offset = date - self._clock.now()
             self._server_offset = offset if self._server_offset is None else max(self._server_offset, offset)
         return response.status, response.data
+
+
+def _pool_manager(configuration: Any) -> Any:
+    """urllib3's connections with the configuration's credentials. Raises OperationError when those cannot be used."""
+    if not isinstance(configuration, PlainConfiguration):
+        import kubernetes
+
+        return kubernetes.client.ApiClient(configuration).rest_client.pool_manager
+    try:
+        return configuration.pool_manager()
+    except (OSError, ValueError) as error:
+        raise OperationError(
+            "use the credentials for the cluster",
+            f"{error}.",
+            "give a kubeconfig whose certificates and key are whole, or another ca_cert.",
+        ) from error
 
 
 def _bearer_token(configuration: Any) -> str:

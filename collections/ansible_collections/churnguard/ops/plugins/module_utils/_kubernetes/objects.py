@@ -14,6 +14,7 @@ _PLURALS = {
     "Pod": ("", "v1", "pods"),
     "Event": ("", "v1", "events"),
     "Deployment": ("apps", "v1", "deployments"),
+    "HorizontalPodAutoscaler": ("autoscaling", "v2", "horizontalpodautoscalers"),
     "Lease": ("coordination.k8s.io", "v1", "leases"),
     "HTTPRoute": ("gateway.networking.k8s.io", "v1", "httproutes"),
 }

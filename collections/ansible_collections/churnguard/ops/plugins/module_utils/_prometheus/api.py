@@ -6,15 +6,43 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.client import HTTPException
+from threading import Event
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 
 from .._common.http import send
 
+_SIDE_BY_SIDE = 16
+
 
 class QueryError(Exception):
     """Prometheus did not answer, or refused the query."""
+
+
+class BadQuery(QueryError):
+    """Prometheus refused the expression itself (400 bad_data): asking again cannot help."""
+
+
+class Unreachable(QueryError):
+    """Nobody answered, or not with an answer of Prometheus."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One element of an instant vector. C(value) may be NaN or infinite."""
+
+    labels: dict[str, str]
+    value: float
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.value)
 
 
 def query_scalar(url: str, expression: str, timeout: float = 5.0) -> float | None:
@@ -23,18 +51,69 @@ def query_scalar(url: str, expression: str, timeout: float = 5.0) -> float | Non
     Raises QueryError when the server does not answer in C(timeout) seconds, refuses the expression, or answers
     with several series.
     """
+    series = query_vector(url, expression, timeout)
+    if len(series) > 1:
+        raise QueryError(f"{len(series)} series where one was expected: {expression}")
+    return series[0].value if series else None
+
+
+def query_vector(url: str, expression: str, timeout: float = 5.0) -> list[Series]:
+    """The instant vector that an expression yields; a scalar is one series without labels.
+
+    Raises BadQuery for an expression that is none, Unreachable when the server does not answer in C(timeout) seconds,
+    and QueryError for every other refusal.
+    """
     address = f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': expression})}"
     try:
         with send("GET", address, timeout=timeout) as response:
             answer = json.load(response)
     except HTTPError as error:
-        raise QueryError(f"{error.code}: {error.read()[:200].decode(errors='replace')}") from error
+        raise _refusal(error) from error
     except (URLError, HTTPException, OSError, ValueError) as error:
-        raise QueryError(str(error)) from error
+        raise Unreachable(str(error)) from error
     try:
-        result = answer["data"]["result"]
-        if len(result) > 1:
-            raise QueryError(f"{len(result)} series where one was expected: {expression}")
-        return float(result[0]["value"][1]) if result else None
+        data = answer["data"]
+        if data["resultType"] == "scalar":
+            return [Series({}, float(data["result"][1]))]
+        return [Series(entry["metric"], float(entry["value"][1])) for entry in data["result"]]
     except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise QueryError(f"this is no answer of Prometheus: {str(answer)[:200]}") from error
+        raise Unreachable(f"this is no answer of Prometheus: {str(answer)[:200]}") from error
+
+
+def query_all(url: str, expressions: Sequence[str], timeout: float = 5.0) -> list[list[Series] | QueryError]:
+    """The answers to several expressions, asked side by side, each only once; errors stand in the answer's place.
+
+    When the server is out of reach, what has not been sent yet is not sent: fifty services wait for one time-out, not
+    for hundreds.
+    """
+    gone: list[Unreachable] = []
+    stop = Event()
+
+    def ask(expression: str) -> list[Series] | QueryError:
+        if stop.is_set():
+            return gone[0]
+        try:
+            return query_vector(url, expression, timeout)
+        except Unreachable as error:
+            gone.append(error)
+            stop.set()
+            return error
+        except QueryError as error:
+            return error
+
+    different = list(dict.fromkeys(expressions))
+    with ThreadPoolExecutor(min(_SIDE_BY_SIDE, max(len(different), 1))) as pool:
+        answers = dict(zip(different, pool.map(ask, different)))  # noqa: B905 - strict is not known to Python 3.9
+    return [answers[expression] for expression in expressions]
+
+
+def _refusal(error: HTTPError) -> QueryError:
+    text = error.read()[:2000].decode(errors="replace")
+    try:
+        document: Any = json.loads(text)
+        kind, message = document["errorType"], document["error"]
+    except (ValueError, KeyError, TypeError):
+        # A proxy, or a server that is starting up.
+        return Unreachable(f"{error.code}: {text[:200]}")
+    known = {"bad_data": BadQuery, "execution": QueryError}
+    return known.get(kind, Unreachable)(f"{error.code}: {message[:300]}")

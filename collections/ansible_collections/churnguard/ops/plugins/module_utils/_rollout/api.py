@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from .._kubernetes.connection import Connection
-from .._kubernetes.errors import Conflict
+from .._kubernetes.errors import ApiError, Conflict
 from .._kubernetes.objects import Ref, resource_version
+from . import control
 from .manifest import slot_selector
 from .model import ANNOTATION_FENCE, Target
 
@@ -20,6 +21,11 @@ class RolloutApi:
     def __init__(self, connection: Connection, target: Target) -> None:
         self._connection = connection
         self._target = target
+
+    @property
+    def connection(self) -> Connection:
+        """For what else is read and written on behalf of a rollout, such as feature flags."""
+        return self._connection
 
     def _ref(self, kind: str, name: str = "") -> Ref:
         return Ref(kind, self._target.namespace, name)
@@ -44,6 +50,15 @@ class RolloutApi:
 
     def replace_journal(self, config_map: dict[str, Any]) -> dict[str, Any]:
         return self._connection.replace(self._ref("ConfigMap", self._target.journal), config_map)
+
+    def get_control(self) -> dict[str, Any] | None:
+        return self._connection.get(self._ref("ConfigMap", control.name_of(self._target)))
+
+    def create_control(self, config_map: dict[str, Any]) -> dict[str, Any]:
+        return self._connection.create(self._ref("ConfigMap", control.name_of(self._target)), config_map)
+
+    def replace_control(self, config_map: dict[str, Any]) -> dict[str, Any]:
+        return self._connection.replace(self._ref("ConfigMap", control.name_of(self._target)), config_map)
 
     def get_deployment(self, slot: str) -> dict[str, Any] | None:
         return self._connection.get(self._ref("Deployment", self._target.workload(slot)))
@@ -75,6 +90,21 @@ class RolloutApi:
     def patch_router(self, router: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
         ref = self._ref(self._target.router_kind, self._target.router_name)
         return self._connection.json_patch(ref, resource_version(router), operations)
+
+    def list_autoscalers(self) -> list[dict[str, Any]]:
+        try:
+            return self._connection.list(self._ref("HorizontalPodAutoscaler"))
+        except ApiError as error:
+            if error.status == 404:
+                return []  # The cluster does not serve autoscaling/v2, so nothing scales by itself.
+            raise
+
+    def get_autoscaler(self, name: str) -> dict[str, Any] | None:
+        return self._connection.get(self._ref("HorizontalPodAutoscaler", name))
+
+    def patch_autoscaler(self, hpa: dict[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
+        ref = self._ref("HorizontalPodAutoscaler", hpa["metadata"]["name"])
+        return self._connection.json_patch(ref, resource_version(hpa), operations)
 
     def fence(self, kind: str, name: str, token: int) -> None:
         """Mark an object as belonging to lock holder number C(token). It changes the resourceVersion, so that a

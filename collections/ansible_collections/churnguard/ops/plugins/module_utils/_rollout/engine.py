@@ -18,12 +18,14 @@ from .._kubernetes.errors import ApiError
 from . import journal as codec
 from . import plan
 from .api import RolloutApi
-from .lock import Lock
+from .lock import Lock, LockHeld
 from .model import ROLLING_BACK, RUNNING, Desired, Journal, Observed, Rollout, Step, Target
 from .routing import RouterProblem, describe, read_split
-from .steps import StepFailed, StepHalted, Steps
+from .slot_steps import recorded_manifest
+from .steps import StepAborted, StepFailed, StepHalted, Steps
 from .store import JournalStore, observe
 from .strategies import PAST_RETURN, RETIRE, START, take_back
+from .superseding import make_way
 
 _THEN_FAILED = "; taking it back then failed: "
 
@@ -71,6 +73,9 @@ class Engine:
         if decision.kind == plan.REFUSE:
             # What looks unfinished or moved by hand may be a run that is under way: its name helps more.
             self._lock.check()
+        if decision.kind == plan.DEPLOY and decision.candidate is not None:
+            gates = [gate.flag for gate in desired.pace.gates if gate.flag]
+            self._steps.check(decision.candidate, decision.stable, desired.flags, gates)
         if check_mode or decision.kind in (plan.NOTHING, plan.REFUSE):
             outcome = self._without_acting(decision, desired)
         else:
@@ -111,20 +116,28 @@ class Engine:
             self._recorder.event("completed", decision.reason)
             return Outcome(PASSED, False, False, f"{decision.reason}; nothing to do.")
         self._recorder.event("planned", decision.reason)
-        message = f"Would run: {decision.reason}: " + ", ".join(f"{step.name} {step.slot}" for step in decision.steps)
+        message = f"Would run: {decision.reason}: " + ", ".join(step.label for step in decision.steps)
         return Outcome(PASSED, True, False, message, _plain(decision.steps))
 
     # -- acting ------------------------------------------------------------------------------------------------
 
     def _locked(self, desired: Desired) -> Outcome:
-        taken_over = self._lock.acquire()
+        taken_over = self._acquire(desired)
         try:
             self._recorder.event("locked", f"by {self._lock.identity}" + (", taken over" if taken_over else ""))
             if taken_over:
-                self._fence()
+                self.fence()
             return self._act(desired)
         finally:
             self._release()
+
+    def _acquire(self, desired: Desired) -> bool:
+        try:
+            return self._lock.acquire()
+        except LockHeld:
+            if desired.on_unfinished != "supersede":
+                raise
+        return make_way(self._api, self._lock, self._clock, self._recorder, self._target, desired.version)
 
     def _release(self) -> None:
         try:
@@ -132,7 +145,7 @@ class Engine:
         except OperationError as error:
             self._recorder.event("failed", f"the lock was not given back and will expire: {error}")
 
-    def _fence(self) -> None:
+    def fence(self) -> None:
         """Whoever held the lock before may be asleep, not dead: make every write it has prepared fail."""
         target = self._target
         self._api.fence("ConfigMap", target.journal, self._lock.token)
@@ -156,13 +169,13 @@ class Engine:
             journal = observed.journal
             if decision.kind == plan.DEPLOY:
                 self._begin(observed, decision, desired)
-                return self._forward(journal)
+                return self._forward(journal, desired)
             if decision.kind == plan.TAKE_BACK:
                 outcome = self._take_back(journal, "taken back on request", decision.steps, ABORTED)
             elif _rollout(journal).phase == ROLLING_BACK:
                 outcome = self._back(journal, ABORTED if plan.wants_back(desired, _rollout(journal)) else ROLLED_BACK)
             else:
-                return self._forward(journal)
+                return self._forward(journal, desired)
             changed = True
             if outcome.failed or plan.ends_with_back(desired, _rollout(journal)):
                 return outcome
@@ -174,7 +187,7 @@ class Engine:
         rollout = Rollout(
             id=uuid.uuid4().hex[:8],
             operation="rollback" if desired.state == "rolled_back" else "deploy",
-            strategy=desired.strategy,
+            strategy=decision.strategy,
             candidate=candidate,
             previous=decision.stable,
             phase=RUNNING,
@@ -182,33 +195,52 @@ class Engine:
             sides=[read_split(observed.router or {}, self._target)],
             started=self._server_time(),
             holder=self._lock.identity,
+            flags=desired.flags,
+            group=desired.group,
         )
         rollout.traffic_moved = rollout.sides[0][candidate.slot] > 0
+        live = observed.deployments[candidate.slot]
+        if decision.stable is not None and decision.stable.slot == candidate.slot and live is not None:
+            # A rolling update overwrites what it may have to go back to; its journal may have been lost, or be of
+            # another size by now.
+            observed.journal.manifests.setdefault("stable", recorded_manifest(live))
         codec.begin(observed.journal, rollout, decision.manifest)
         self._store.save(observed.journal)
 
-    def _forward(self, journal: Journal) -> Outcome:
+    def _forward(self, journal: Journal, desired: Desired) -> Outcome:
         rollout = _rollout(journal)
         if rollout.phase != RUNNING:
             rollout.phase, rollout.reason = RUNNING, ""
         try:
-            self._run_steps(journal)
+            self._run_steps(journal, PAST_RETURN if desired.park else frozenset())
         except (StepFailed, ApiError) as error:
             step = rollout.steps[min(rollout.cursor, len(rollout.steps) - 1)]
-            self._recorder.event("failed", f"{step.name} {step.slot}: {error}")
-            if step.name in PAST_RETURN:
+            self._recorder.event("failed", f"{step.label}: {error}")
+            if step.name in PAST_RETURN or desired.on_failure == "halt":
                 return self._halt(journal, str(error))
             return self._take_back(journal, str(error), take_back(rollout, self._target), ROLLED_BACK)
+        except StepAborted as error:
+            outcome = self._take_back(journal, str(error), take_back(rollout, self._target), ABORTED)
+            # Whoever started the run wanted the version, and did not get it.
+            outcome.failed = True
+            return outcome
         except StepHalted as error:
             return self._halt(journal, str(error))
+        if desired.park:
+            return self._park(journal)
         codec.finish(journal, PASSED, self._server_time())
         self._store.save(journal)
-        previous = (
-            f"; {rollout.previous.version} in slot {rollout.previous.slot} is retired" if rollout.previous else ""
-        )
-        message = f"{rollout.candidate.version} is live in slot {rollout.candidate.slot}{previous}."
+        message = f"{rollout.candidate.version} is live in slot {rollout.candidate.slot}{_end_of_previous(rollout)}."
         self._recorder.event("completed", message)
         return Outcome(PASSED, True, False, message, _plain(rollout.steps))
+
+    def _park(self, journal: Journal) -> Outcome:
+        """The new version has proved itself; the end of the old one waits for others, and for another run."""
+        rollout = _rollout(journal)
+        self._store.save(journal)
+        message = f"{rollout.candidate.version} has proved itself in slot {rollout.candidate.slot}"
+        self._recorder.event("parked", f"{message}; it can still be taken back")
+        return Outcome(PASSED, True, False, f"{message}.", _plain(rollout.steps))
 
     def _take_back(self, journal: Journal, reason: str, steps: list[Step], verdict: str) -> Outcome:
         rollout = _rollout(journal)
@@ -246,17 +278,20 @@ class Engine:
         self._recorder.event("failed", message)
         return Outcome(FAILED, True, True, message, _plain(rollout.steps))
 
-    def _run_steps(self, journal: Journal) -> None:
-        """From the first step that is not done. The journal says what is about to happen before it does."""
+    def _run_steps(self, journal: Journal, stop_before: frozenset[str] = frozenset()) -> None:
+        """From the first step that is not done up to one that is named in C(stop_before). The journal says what is
+        about to happen before it does."""
         rollout = _rollout(journal)
         for step in rollout.steps[rollout.cursor :]:
+            if step.name in stop_before:
+                return
             self._lock.keep()
             codec.enter(rollout, step, self._server_time())
             self._store.save(journal)
-            self._recorder.event("step_started", f"{step.name} {step.slot}")
-            self._steps.run(step, rollout, journal)
+            self._recorder.event("step_started", step.label)
+            self._steps.run(step, rollout, journal, lambda: self._store.save(journal))
             codec.leave(rollout, step, self._server_time())
-            self._recorder.event("step_done", f"{step.name} {step.slot}")
+            self._recorder.event("step_done", step.label)
 
     def _server_time(self) -> str:
         return isoformat(self._api.server_now())
@@ -302,8 +337,20 @@ def _taken_back(rollout: Rollout, aborted: bool) -> str:
         how = "serves all traffic again" if rollout.traffic_moved else "kept all traffic"
         state = f"Slot {rollout.previous.slot} with {rollout.previous.version} {how}"
     was = "aborted" if aborted else "refused"
-    end = f"slot {rollout.candidate.slot} is scaled away."
+    in_place = rollout.previous is not None and rollout.previous.slot == rollout.candidate.slot
+    end = "its pods have been replaced." if in_place else f"slot {rollout.candidate.slot} is scaled away."
     return f"{rollout.candidate.version} was {was}: {rollout.reason.rstrip('.')}. {state}; {end}"
+
+
+def _end_of_previous(rollout: Rollout) -> str:
+    previous = rollout.previous
+    if previous is None:
+        return ""
+    if previous.slot == rollout.candidate.slot:
+        return f"; it has replaced {previous.version} there"
+    if any(step.name == RETIRE for step in rollout.steps):
+        return f"; {previous.version} in slot {previous.slot} is retired"
+    return f"; {previous.version} stays warm in slot {previous.slot}"
 
 
 def _rollout(journal: Journal) -> Rollout:
@@ -314,6 +361,13 @@ def _rollout(journal: Journal) -> Rollout:
 
 def _plain(steps: Iterable[Step]) -> list[dict[str, Any]]:
     return [
-        {"name": s.name, "slot": s.slot, "status": s.status, "started": s.started, "finished": s.finished}
+        {
+            "name": s.name,
+            "slot": s.slot,
+            "weight": s.args.get("weight"),
+            "status": s.status,
+            "started": s.started,
+            "finished": s.finished,
+        }
         for s in steps
     ]

@@ -76,6 +76,12 @@ class Step:
     started: str = ""
     finished: str = ""
 
+    @property
+    def label(self) -> str:
+        """For people: "hold green at 10 %"."""
+        weight = self.args.get("weight")
+        return f"{self.name} {self.slot}" + ("" if weight is None else f" at {weight} %")
+
 
 @dataclass
 class Rollout:
@@ -83,6 +89,12 @@ class Rollout:
 
     C(sides) are the splits that the journal can explain: one while no step moves traffic, both sides of the move
     while one does. A live split that is not among them was written by somebody else.
+
+    C(audit) holds the requests of people that were handled, C(paused) and C(waiting_for) what keeps the rollout from
+    going on, C(analysis) the last sample with the state of the step it was taken in, C(autoscalers) what was changed of
+    them and has to be put back, C(templates) what the slots run, by the digest of their live pod template, C(flags) the
+    feature flags that go off when it is taken back, with the ConfigMap that holds them, C(group) the release of several
+    services that it belongs to ("<group>/<id>").
     """
 
     id: str
@@ -98,6 +110,15 @@ class Rollout:
     finished: str = ""
     reason: str = ""
     traffic_moved: bool = False
+    paused: bool = False
+    promoted_fully: bool = False
+    waiting_for: str = ""
+    analysis: dict[str, Any] = field(default_factory=dict)
+    audit: list[dict[str, Any]] = field(default_factory=list)
+    autoscalers: list[dict[str, Any]] = field(default_factory=list)
+    templates: dict[str, str] = field(default_factory=dict)
+    flags: dict[str, Any] = field(default_factory=dict)
+    group: str = ""
 
     @property
     def unfinished(self) -> bool:
@@ -148,8 +169,33 @@ class Journal:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """A step that waits for somebody (or a feature flag) to say yes. C(before) is a weight ("50") or a step's name."""
+
+    before: str
+    timeout: float
+    on_timeout: str
+    flag: str = ""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a strategy goes about it. C(weights) are (per cent, seconds to hold) in rising order; C(max_surge) and
+    C(max_unavailable) are those of a Deployment's rolling update. Without C(retire) the old slot stays warm."""
+
+    weights: tuple[tuple[int, float], ...] = ()
+    gates: tuple[Gate, ...] = ()
+    bake_seconds: float = 0.0
+    max_surge: int | str = 1
+    max_unavailable: int | str = 0
+    retire: bool = True
+
+
+@dataclass(frozen=True)
 class Desired:
-    """What the user asked for. C(deployment) is the manifest as given, C(content_hash) identifies it."""
+    """What the user asked for. C(deployment) is the manifest as given, C(content_hash) identifies it. C(group) is the
+    release of several services that it belongs to; with C(park) the rollout stops short of the old version's end, so
+    that it can still be taken back."""
 
     state: str
     strategy: str
@@ -158,7 +204,11 @@ class Desired:
     content_hash: str
     replicas: int | None
     on_unfinished: str
-    bake_seconds: float
+    pace: Pace
+    on_failure: str = "rollback"
+    flags: dict[str, Any] = field(default_factory=dict)
+    group: str = ""
+    park: bool = False
 
 
 @dataclass

@@ -12,7 +12,7 @@ from .._common.envelope import PASSED
 from .manifest import slot_selector
 from .model import ANNOTATION_HASH, HTTP_ROUTE, ROLLING_BACK, Desired, Observed, Release, Rollout, Step, Target
 from .routing import RouterProblem, changed_by, describe, read_split
-from .strategies import CONFIRM, STRATEGIES, take_back
+from .strategies import BLUE_GREEN, ROLLING, rest_after_switch, steps_of, take_back
 
 NOTHING = "nothing"
 DEPLOY = "deploy"
@@ -33,6 +33,7 @@ class Decision:
     stable: Release | None = None
     manifest: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    strategy: str = BLUE_GREEN
 
 
 def decide(observed: Observed, desired: Desired, target: Target) -> Decision:
@@ -74,10 +75,9 @@ def _left_running(observed: Observed, stable: Release, target: Target) -> Releas
 
 def _finish_off(stable: Release, left: Release, desired: Desired, target: Target) -> Decision:
     """The rest of a rollout whose traffic has moved and whose journal is gone."""
-    steps = STRATEGIES[desired.strategy](stable, left, target, desired)
-    moved = next(index for index, step in enumerate(steps) if step.name == CONFIRM)
+    steps = rest_after_switch(stable, left, target, desired.pace)
     reason = f"{stable.version} has all traffic in slot {stable.slot}; {left.version} still runs in {left.slot}"
-    return Decision(DEPLOY, reason, candidate=stable, stable=left, manifest=desired.deployment, steps=steps[moved:])
+    return Decision(DEPLOY, reason, candidate=stable, stable=left, manifest=desired.deployment, steps=steps)
 
 
 def broken_part(observed: Observed, target: Target) -> Decision | None:
@@ -182,7 +182,12 @@ def _unfinished(
             f"{what} did not end, and {foreign}",
             "put the weights to one side of the step that rollout_info shows, then run again.",
         )
-    if rollout.phase == ROLLING_BACK and (wants_back(desired, rollout) or desired.on_unfinished == "resume"):
+    if rollout.group != desired.group and desired.state != "aborted":
+        refusal = _of_another_group(rollout, desired, what)
+        if refusal is not None:
+            return refusal
+    goes_on = desired.on_unfinished in ("resume", "supersede")
+    if rollout.phase == ROLLING_BACK and (wants_back(desired, rollout) or goes_on):
         left = rollout.steps[rollout.cursor :]
         return Decision(RESUME, f"{what} was being taken back; finishing that", steps=left)
     if wants_back(desired, rollout):
@@ -190,7 +195,7 @@ def _unfinished(
     same = desired.state == "present" and rollout.candidate.content_hash == desired.content_hash
     if desired.state == "rolled_back" and rollout.operation == "rollback":
         same = True
-    if desired.on_unfinished == "resume" and same:
+    if goes_on and same:
         left = rollout.steps[rollout.cursor :]
         return Decision(RESUME, f"{what} did not end; going on from step {rollout.cursor + 1}", steps=left)
     return Decision(
@@ -201,8 +206,29 @@ def _unfinished(
     )
 
 
+def _of_another_group(rollout: Rollout, desired: Desired, what: str) -> Decision | None:
+    """A refusal unless a rollout that belongs to no group may be taken back for one that does."""
+    if rollout.group:
+        return Decision(
+            REFUSE,
+            f"{what} belongs to release {rollout.group} of several services",
+            "finish that with the same group release, or take it back (playbooks/group_rollback.yml); state=aborted "
+            "takes this one service back alone.",
+        )
+    if desired.on_unfinished == "abort":
+        return None
+    return Decision(
+        REFUSE,
+        f"{what} did not end, and does not belong to the group",
+        f"run version {rollout.candidate.version} of this service again to finish it, or set on_unfinished=abort to "
+        "take it back first.",
+    )
+
+
 def wants_back(desired: Desired, rollout: Rollout) -> bool:
     """Whether an unfinished rollout is to be taken back."""
+    if desired.on_unfinished == "supersede" and desired.state == "present":
+        return rollout.candidate.content_hash != desired.content_hash
     return desired.state == "aborted" or desired.on_unfinished == "abort" or ends_with_back(desired, rollout)
 
 
@@ -260,9 +286,19 @@ def _deploy(
     manifest: dict[str, Any],
     default_replicas: int = 1,
 ) -> Decision:
-    slot = target.other(stable.slot) if stable else target.slots[0]
+    # What has proved itself before comes back at once: no second analysis, and never into the slot that serves.
+    strategy = BLUE_GREEN if desired.state == "rolled_back" else desired.strategy
+    slot = _slot_for(strategy, stable, target)
     size = desired.replicas or (stable.replicas if stable else manifest["spec"].get("replicas", default_replicas))
     candidate = Release(slot, version, digest, int(size))
-    steps = STRATEGIES[desired.strategy](candidate, stable, target, desired)
+    steps = steps_of(strategy, candidate, stable, target, desired.pace)
     reason = f"{version} into slot {slot}" + (f", replacing {stable.version} in {stable.slot}" if stable else "")
-    return Decision(DEPLOY, reason, candidate=candidate, stable=stable, manifest=manifest, steps=steps)
+    return Decision(
+        DEPLOY, reason, candidate=candidate, stable=stable, manifest=manifest, steps=steps, strategy=strategy
+    )
+
+
+def _slot_for(strategy: str, stable: Release | None, target: Target) -> str:
+    if stable is None:
+        return target.slots[0]
+    return stable.slot if strategy == ROLLING else target.other(stable.slot)

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from . import plan
+from . import control, orphan, plan
+from .control import Request
 from .lock import holder_of, seconds_left
 from .model import ANNOTATION_VERSION, Observed, Rollout, Target
 from .routing import RouterProblem, read_split
@@ -23,8 +24,11 @@ def describe(
     lease: dict[str, Any] | None,
     now: datetime,
     target: Target,
+    requests: list[Request] | None = None,
+    holder_dead: bool = False,
 ) -> dict[str, Any]:
-    """The state of C(target) as plain data; C(pods) are those of each slot, C(now) is the API server's time."""
+    """The state of C(target) as plain data; C(pods) are those of each slot, C(now) is the API server's time,
+    C(requests) what people asked, C(holder_dead) whether the holder's process is known to have ended."""
     journal = observed.journal
     rollout = journal.rollout
     split, drift = _split_and_drift(observed, target)
@@ -36,8 +40,9 @@ def describe(
         "previous_version": journal.previous.version if journal.previous else None,
         "weights": split,
         "slots": {slot: _slot(observed.deployments[slot], pods[slot]) for slot in target.slots},
-        "current": _current(rollout) if rollout else None,
+        "current": _current(rollout, split, requests or []) if rollout else None,
         "lease": _lease(lease, now),
+        "keeper": asdict(orphan.examine(rollout, orphan.keeper_of(lease, now, holder_dead))),
         "drift": drift,
         "history": journal.history,
     }
@@ -74,17 +79,27 @@ def _slot(deployment: dict[str, Any] | None, pods: list[dict[str, Any]]) -> dict
     }
 
 
-def _current(rollout: Rollout) -> dict[str, Any]:
+def _current(rollout: Rollout, split: dict[str, int] | None, requests: list[Request]) -> dict[str, Any]:
     steps = [asdict(step) for step in rollout.steps]
     index = rollout.cursor
+    under_way = rollout.unfinished and index < len(steps)
     return {
         "id": rollout.id,
+        "group": rollout.group or None,
         "operation": rollout.operation,
         "strategy": rollout.strategy,
         "version": rollout.candidate.version,
         "slot": rollout.candidate.slot,
-        "step": steps[index]["name"] if rollout.unfinished and index < len(steps) else None,
+        "step": steps[index]["name"] if under_way else None,
+        "step_label": rollout.steps[index].label if under_way else None,
         "step_number": min(index + 1, len(steps)),
+        "step_count": len(steps),
+        "weight": split[rollout.candidate.slot] if split else None,
+        "paused": rollout.paused,
+        "waiting_for": rollout.waiting_for or None,
+        "analysis": rollout.analysis or None,
+        "pending": [str(request) for request in control.pending(requests, rollout)] if rollout.unfinished else [],
+        "audit": rollout.audit,
         "steps": steps,
         "reason": rollout.reason,
         "started": rollout.started,

@@ -27,19 +27,21 @@ def observe(api: RolloutApi, target: Target, journal: Journal | None = None) -> 
 class JournalStore:
     """Reads and writes the journal's ConfigMap; a write that somebody else's write crossed means a lost lock."""
 
-    def __init__(self, api: RolloutApi, target: Target) -> None:
+    def __init__(self, api: RolloutApi, target: Target, form: Any = codec) -> None:
+        """C(form) reads and writes the ConfigMap: the module journal, or one with the same two functions."""
         self._api = api
         self._target = target
+        self._form = form
         self._live: dict[str, Any] | None = None
 
-    def load(self) -> Journal:
+    def load(self) -> Any:
         """The journal as it is in the cluster now."""
         self._live = self._api.get_journal()
-        return codec.read(self._live, self._target)
+        return self._form.read(self._live, self._target)
 
-    def save(self, journal: Journal) -> None:
+    def save(self, journal: Any) -> None:
         """Write C(journal) as a successor of what was last read or written. Raises LockLost."""
-        body = codec.write(journal, self._target)
+        body = self._form.write(journal, self._target)
         try:
             if self._live is None:
                 self._live = self._api.create_journal(body)

@@ -33,9 +33,15 @@ _ENDED = frozenset({"Succeeded", "Failed"})
 
 
 def deployment_finding(
-    deployment: dict[str, Any] | None, pods: list[dict[str, Any]], since: datetime | None = None
+    deployment: dict[str, Any] | None,
+    pods: list[dict[str, Any]],
+    since: datetime | None = None,
+    enough: int | None = None,
 ) -> Finding:
     """The state of a Deployment that should be fully available; C(pods) are those of its selector.
+
+    With C(enough) that many replicas will do: what an autoscaler adds beyond the size that a release needs takes its
+    time without holding the release up.
 
     Conditions older than C(since) belong to what the slot ran before: the deployment controller leaves
     ProgressDeadlineExceeded standing until the new pods make progress.
@@ -60,7 +66,8 @@ def deployment_finding(
     updated = status.get("updatedReplicas", 0)
     total = status.get("replicas", 0)
     available = status.get("availableReplicas", 0)
-    if updated >= wanted and total == updated and available >= wanted:
+    needed = wanted if enough is None else min(wanted, enough)
+    if updated >= needed and total == updated and available >= needed:
         return Finding(DONE, f"{available}/{wanted} ready")
     detail = f"{min(available, updated)}/{wanted} ready"
     if updated < wanted:

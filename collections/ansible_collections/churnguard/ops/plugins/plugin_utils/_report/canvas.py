@@ -83,27 +83,35 @@ class Canvas:
         self.height = height
         self.figure = library.figure.Figure(figsize=(size.width / 72, height / 72), dpi=72)
         library.backends.backend_svg.FigureCanvasSVG(self.figure)
-        area = (size.left / size.width, bottom / height, size.room / size.width, (height - top - bottom) / height)
-        self.axes = self.figure.add_axes(area)
         self.figure.patch.set_visible(False)
-        self.axes.patch.set_visible(False)
-        for side in ("top", "left", "right"):
-            self.axes.spines[side].set_visible(False)
-        self.axes.spines["bottom"].set_color(PALETTE["muted"])
-        self.axes.tick_params(colors=PALETTE["muted"], labelcolor=PALETTE["ink"], length=0, pad=5)
-        self.axes.tick_params(axis="x", length=4)
+        self.axes = self.panel(bottom, height - top - bottom)
         self.top_px = height - top
 
-    def clock(self, start: float, end: float) -> None:
-        """Time of day along the bottom, from C(start) to C(end) (Unix s)."""
-        ticks = clock_ticks(start, end, self.size.room, self.size.font)
-        self.axes.set_xlim(start, end)
-        self.axes.set_xticks([moment for moment, _label in ticks], [label for _moment, label in ticks])
+    def panel(self, bottom: float, height: float) -> Any:
+        """A further plot area over the whole width, C(bottom) px from the bottom of the figure."""
+        size = self.size
+        area = (size.left / size.width, bottom / self.height, size.room / size.width, height / self.height)
+        axes = self.figure.add_axes(area)
+        axes.patch.set_visible(False)
+        for side in ("top", "left", "right"):
+            axes.spines[side].set_visible(False)
+        axes.spines["bottom"].set_color(PALETTE["muted"])
+        axes.tick_params(colors=PALETTE["muted"], labelcolor=PALETTE["ink"], length=0, pad=5)
+        axes.tick_params(axis="x", length=4)
+        return axes
 
-    def grid(self) -> None:
+    def clock(self, start: float, end: float, axes: Any = None) -> None:
+        """Time of day along the bottom, from C(start) to C(end) (Unix s)."""
+        axes = axes or self.axes
+        ticks = clock_ticks(start, end, self.size.room, self.size.font)
+        axes.set_xlim(start, end)
+        axes.set_xticks([moment for moment, _label in ticks], [label for _moment, label in ticks])
+
+    def grid(self, axes: Any = None) -> None:
         """Faint lines behind the data, one for each label of the vertical axis."""
-        self.axes.set_axisbelow(True)
-        self.axes.grid(axis="y", color=PALETTE["grid"], linewidth=1)
+        axes = axes or self.axes
+        axes.set_axisbelow(True)
+        axes.grid(axis="y", color=PALETTE["grid"], linewidth=1)
 
     def text(self, x: float, y: float, text: str, colour: str = "ink", **options: Any) -> None:
         """Text at pixel C(x), C(y) from the bottom left of the figure."""

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import isoformat
 
 from . import rollouts as facts
+from .samples import counts, decision, max_share, samples
 from .traffic import Traffic, Window
 from .words import clock, listing, number
 
@@ -55,6 +56,7 @@ def _rollout(index: int, envelope: dict[str, Any], window: Window, traffic: Traf
     subject = envelope["subject"]
     requests = _requests(window, traffic)
     ended = facts.outcome(envelope, requests["by_version"])
+    taken = samples(envelope)
     return {
         "version": subject.get("version"),
         "previous_version": subject.get("previous_version"),
@@ -71,6 +73,9 @@ def _rollout(index: int, envelope: dict[str, Any], window: Window, traffic: Traf
         "latency_s": window.tally.latency_s() if requests["coverage"] != "none" else None,
         "steps": facts.steps(envelope),
         "weights": facts.weights(envelope),
+        "samples": counts(taken),
+        "decision": decision(envelope, ended),
+        "max_canary_share": max_share(envelope),
         "errors": facts.errors(envelope),
         "app": subject.get("app"),
         "namespace": subject.get("namespace"),

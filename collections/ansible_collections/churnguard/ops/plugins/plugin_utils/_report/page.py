@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.figures import figure
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -36,6 +37,8 @@ VERDICTS = {
     "not_checked": ("?", "not checked", "off"),
 }
 
+JUDGEMENTS = {"good": ("●", "good", "good"), "bad": ("✖", "bad", "bad"), "unknown": ("◇", "unknown", "warn")}
+
 
 def page(model: dict[str, Any], plots: dict[str, str]) -> str:
     """HTML of a report model. C(plots) are SVG elements by name, as the plots module draws them; all else is
@@ -56,6 +59,9 @@ def page(model: dict[str, Any], plots: dict[str, str]) -> str:
         quantity=quantity,
         outcome=outcome,
         verdict=lambda name: VERDICTS[name],
+        judgement=lambda name: JUDGEMENTS[name],
+        figure=figure,
+        probability=probability,
         plain=plain,
         label=label,
         strategy=lambda name: str(name or words.NOTHING).replace("_", "-"),
@@ -87,6 +93,11 @@ def quantity(value: Any, unit: str) -> str:
     if unit == "s" and isinstance(value, (int, float)):
         return words.duration(value)
     return f"{words.number(value)} {unit}".strip()
+
+
+def probability(value: float | None) -> str:
+    """A p-value: two digits, in powers of ten where it is tiny."""
+    return words.NOTHING if value is None else f"{value:.2g}".replace("e-0", "e-")
 
 
 def plain(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from . import rollouts as facts
 from .canvas import BOTTOM, PALETTE, ROW, Canvas, style
 from .gantt import gantt
+from .judged import judged
 from .layout import SIZES, Mark, Size, colour_numbers, marks, place, span, text_width
 from .stats import NOT_FAILED
 from .words import latency, number
@@ -19,8 +20,8 @@ MOST_ROWS = 6
 
 
 def plots(model: dict[str, Any]) -> dict[str, str]:
-    """All plots of a report model: traffic, latency and failures (as far as there is data), and one rollout_N for
-    each rollout that took a step; each under NAME_wide and NAME_narrow.
+    """All plots of a report model: traffic, latency and failures (as far as there is data), one rollout_N for each
+    rollout that took a step, and one judged_N for each that was sampled; each under NAME_wide and NAME_narrow.
 
     Raises OperationError when matplotlib is not installed.
     """
@@ -34,6 +35,9 @@ def plots(model: dict[str, Any]) -> dict[str, str]:
                 name = f"rollout_{index}_{size.name}"
                 if rollout["steps"]:
                     drawn[name] = gantt(rollout, name, size)
+                if rollout["samples"]["total"]:
+                    named = f"judged_{index}_{size.name}"
+                    drawn[named] = judged(rollout, model, named, size, colour_numbers(model))
     return drawn
 
 

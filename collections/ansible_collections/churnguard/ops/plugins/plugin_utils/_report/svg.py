@@ -67,7 +67,7 @@ def _adapt(element: ET.Element, prefix: str, used: set[str], colours: Mapping[st
         elif key == "transform" and value.startswith(NO_ROTATION):
             del element.attrib[key]
         elif key == "style":
-            element.set(key, _style(value, colours))
+            element.set(key, REFERENCE.sub(rf"url(#{prefix}-\1)", _style(value, colours)))
         elif "url(#" in value:
             element.set(key, REFERENCE.sub(rf"url(#{prefix}-\1)", value))
 

@@ -15,7 +15,7 @@ from .cluster import FakeCluster
 from .objects import NAMESPACE
 from .servers import Answer, Request, Server
 
-KINDS = ("ConfigMap", "Service", "Pod", "Event", "Deployment", "Lease", "HTTPRoute")
+KINDS = ("ConfigMap", "Service", "Pod", "Event", "Deployment", "HorizontalPodAutoscaler", "Lease", "HTTPRoute")
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 COLLECTIONS = {Ref(kind, NAMESPACE).collection_path: kind for kind in KINDS}
 

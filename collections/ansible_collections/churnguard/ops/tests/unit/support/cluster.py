@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.connection import FIELD_MANAGER
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.errors import error_from_response
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.objects import Ref
 
@@ -161,13 +162,34 @@ def _admitted(verb: str, ref: Ref, live: dict[str, Any] | None, body: Any) -> di
         raise answer(verb, ref, 409, "the object has been modified; please apply your changes to the latest version")
     if "status" in live:
         wanted["status"] = live["status"]
+    if "managedFields" in live["metadata"]:
+        wanted["metadata"]["managedFields"] = _reassigned(live, wanted)
     if ref.kind == "Deployment" and wanted["spec"]["selector"] != live["spec"]["selector"]:
         raise answer(verb, ref, 422, "spec.selector: Invalid value: field is immutable")
     return wanted
 
 
+def _reassigned(live: dict[str, Any], wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """managedFields after an update: what it gives, or else what there was, and each field of the spec that it
+    changes is the writer's alone. Objects without managedFields stay without."""
+    entries = copy.deepcopy(wanted["metadata"].get("managedFields") or live["metadata"]["managedFields"])
+    old, new = live["spec"], wanted["spec"]
+    changed = {f"f:{name}" for name in (*old, *new) if old.get(name) != new.get(name)}
+    ours = next((e for e in entries if (e["manager"], e["operation"]) == (FIELD_MANAGER, "Update")), None)
+    if changed and ours is None:
+        ours = {"manager": FIELD_MANAGER, "operation": "Update", "fieldsV1": {}}
+        entries.append(ours)
+    for entry in entries:
+        fields = entry["fieldsV1"].setdefault("f:spec", {})
+        for name in changed:
+            fields.pop(name, None)
+        if entry is ours:
+            fields.update({name: {} for name in changed if name[2:] in new})
+    return [entry for entry in entries if entry["fieldsV1"]["f:spec"]]
+
+
 def patched(live: dict[str, Any], patch: Any) -> dict[str, Any]:
-    """C(live) after a JSON Patch (a list; add and replace only) or a JSON Merge Patch (an object)."""
+    """C(live) after a JSON Patch (a list; add, remove and replace only) or a JSON Merge Patch (an object)."""
     result = copy.deepcopy(live)
     if isinstance(patch, dict):
         return _merged(result, patch)
@@ -176,9 +198,12 @@ def patched(live: dict[str, Any], patch: Any) -> dict[str, Any]:
         node: Any = result
         for step in way:
             node = node[int(step)] if isinstance(node, list) else node[step]
-        if operation["op"] == "replace" and last not in node:
-            raise KeyError(f"nothing to replace at {operation['path']}")
-        node[last] = operation["value"]
+        if operation["op"] in ("replace", "remove") and last not in node:
+            raise KeyError(f"nothing to {operation['op']} at {operation['path']}")
+        if operation["op"] == "remove":
+            del node[last]
+        else:
+            node[last] = operation["value"]
     return result
 
 

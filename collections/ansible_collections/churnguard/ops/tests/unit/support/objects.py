@@ -12,6 +12,7 @@ from ansible_collections.churnguard.ops.plugins.module_utils._rollout.model impo
     Desired,
     Journal,
     Observed,
+    Pace,
     Release,
     Rollout,
     Step,
@@ -55,6 +56,27 @@ def deployment(slot: str = BLUE, version: str = "v1", replicas: int = 2, image: 
         "conditions": [],
     }
     return obj
+
+
+def autoscaler(slot: str = BLUE, least: int | None = 2, most: int = 20, name: str = "") -> dict[str, Any]:
+    """A slot's HorizontalPodAutoscaler as the manifests make it: applied by churnguard-ops."""
+    workload = f"{APP}-{slot}"
+    spec: dict[str, Any] = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload},
+        "maxReplicas": most,
+    }
+    if least is not None:
+        spec["minReplicas"] = least
+    owned = {
+        "manager": "churnguard-ops",
+        "operation": "Apply",
+        "apiVersion": "autoscaling/v2",
+        "time": "2026-11-20T08:00:00Z",
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": {f"f:{field}": {} for field in spec}},
+    }
+    metadata = {"name": name or workload, "namespace": NAMESPACE, "resourceVersion": "13", "managedFields": [owned]}
+    return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec}
 
 
 def service(slot: str = BLUE, name: str = "") -> dict[str, Any]:
@@ -133,7 +155,7 @@ def wish(version: str = "v2", **changes: Any) -> Desired:
         "content_hash": content_hash(manifest(version, image=image), version),
         "replicas": None,
         "on_unfinished": "resume",
-        "bake_seconds": 30.0,
+        "pace": Pace(bake_seconds=changes.pop("bake_seconds", 30.0), **changes.pop("pace", {})),
     }
     if changes.get("state", "present") != "present":
         wanted.update(version="", deployment={}, content_hash="")

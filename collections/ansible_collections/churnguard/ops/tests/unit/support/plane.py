@@ -28,6 +28,7 @@ class DataPlane:
         self._world = world
         self._behaviour = behaviour or (lambda _version, _path: None)
         self._served = world.split
+        self._credit: dict[str, float] = {}
         self.stuck = False
         self.server = Server(self._respond)
 
@@ -51,7 +52,12 @@ class DataPlane:
         router = self._world.cluster.read(Ref(target.router_kind, NAMESPACE, target.router_name)) or {}
         if not self.stuck and route_applied(router, target).done:
             self._served = read_split(router, target)
-        return max(self._served, key=lambda slot: self._served[slot])
+        # Smooth weighted round robin, as a gateway spreads requests.
+        for slot, weight in self._served.items():
+            self._credit[slot] = self._credit.get(slot, 0) + weight if weight else 0
+        chosen = max(self._served, key=lambda slot: self._credit[slot])
+        self._credit[chosen] -= sum(self._served.values())
+        return chosen
 
 
 class Metrics:

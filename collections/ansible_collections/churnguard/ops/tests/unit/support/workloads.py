@@ -33,19 +33,31 @@ class Workloads:
 
     Delays are seconds: C(see) for a controller to notice a change, C(start) for a pod to become ready, C(crash) for
     one that crashes to back off, C(rot) for one that starts well and then crashes, C(end) for one to end, C(sync)
-    for the gateway to take a route over. C(accepted) is what it then says about it. C(cured) are behaviours whose
-    cause has gone: their pods are well.
+    for the gateway to take a route over, C(scale) between two looks of the autoscaler. C(accepted) is what the gateway
+    then says about the route. C(cured) are behaviours whose cause has gone: their pods are well. C(load) maps
+    Deployments to the size that their metrics ask for; an autoscaler without metrics only keeps to its limits.
     """
 
     def __init__(self, cluster: FakeCluster, **delays: float) -> None:
         self._cluster = cluster
-        self._delays = {"see": 0.2, "start": 2.0, "crash": 3.0, "rot": 12.0, "end": 5.0, "sync": 1.0, **delays}
+        self._delays = {
+            "see": 0.2,
+            "start": 2.0,
+            "crash": 3.0,
+            "rot": 12.0,
+            "end": 5.0,
+            "sync": 1.0,
+            "scale": 1.0,
+            **delays,
+        }
         self._noticed: dict[tuple[str, str], tuple[int, float]] = {}
         self._pods: list[Pod] = []
         self._born = 0
         self._missed: dict[tuple[str, str], dict[str, Any]] = {}
         self.accepted = "True"
         self.cured: set[str] = set()
+        self.load: dict[str, int] = {}
+        self._scaled = 0.0
         self._settled = (-1.0, -1)
 
     def settle(self) -> None:
@@ -53,6 +65,9 @@ class Workloads:
         if self._settled == (self._now(), self._cluster.version):
             return
         self._pods = [p for p in self._pods if p.deleted is None or not self._passed(p.deleted, "end", p)]
+        if self._passed(self._scaled, "scale"):
+            self._scaled = self._now()
+            self._autoscale()
         for key, obj in list(self._cluster.objects.items()):
             if key[0] == "Deployment":
                 self._deployment(obj)
@@ -90,6 +105,18 @@ class Workloads:
         if self._noticed.get(key, (0, 0.0))[0] != generation:
             self._noticed[key] = (generation, self._now())
         return self._passed(self._noticed[key][1], delay)
+
+    def _autoscale(self) -> None:
+        """As the real one: inactive at 0 replicas; its limits come first, then what the load asks for."""
+        for hpa in [obj for key, obj in self._cluster.objects.items() if key[0] == "HorizontalPodAutoscaler"]:
+            name, spec = hpa["spec"]["scaleTargetRef"]["name"], hpa["spec"]
+            deployment = self._cluster.find("Deployment", name)
+            if deployment is None or deployment["spec"]["replicas"] == 0:
+                continue
+            wanted = self.load.get(name, deployment["spec"]["replicas"])
+            wanted = min(max(wanted, spec.get("minReplicas", 1)), spec["maxReplicas"])
+            if wanted != deployment["spec"]["replicas"]:
+                self._store({**deployment, "spec": {**deployment["spec"], "replicas": wanted}})
 
     def _deployment(self, obj: dict[str, Any]) -> None:
         if not self._seen(obj, "see"):

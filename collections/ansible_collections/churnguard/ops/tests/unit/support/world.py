@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import Recorder
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout import journal as codec
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.analysis import Analysis
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.api import RolloutApi
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.engine import Engine, Outcome
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.lock import Lock, own_process
@@ -45,6 +46,8 @@ class World:
         self.broken: list[str] = []
         self.recorder = Recorder(self.clock, "rollout")
         self.settings: dict[str, Any] = {"ready_timeout": 60, "drain_quiet": 3, "drain_timeout": 30}
+        # Options of Analysis, for runs that are judged.
+        self.analysis: dict[str, Any] = {}
         for slot in SLOTS:
             self.cluster.put(service(slot))
         self.cluster.put(route() if kind == "HTTPRoute" else public_service())
@@ -72,7 +75,8 @@ class World:
         client = client or self.client()
         api, lock = RolloutApi(client, self.target), self.lock(client)
         self.recorder = Recorder(self.clock, "rollout")
-        steps = Steps(api, lock, self.clock, self.recorder, self.target, Settings(**self.settings))
+        analysis = Analysis(target=self.target, clock=self.clock, **self.analysis) if self.analysis else None
+        steps = Steps(api, lock, self.clock, self.recorder, self.target, Settings(**self.settings), analysis)
         engine = Engine(api, lock, steps, self.clock, self.recorder, self.target)
         return engine.run(wish(version, **changes), check_mode)
 
@@ -107,6 +111,16 @@ class World:
         """Stable version by the journal, split, replicas."""
         stable = self.journal.stable
         return stable.version if stable else None, self.split, {slot: self.replicas(slot) for slot in SLOTS}
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each slot that runs."""
+        found = {slot: self.cluster.find("Deployment", f"{APP}-{slot}") for slot in SLOTS}
+        return {
+            slot: obj["spec"]["template"]["metadata"]["labels"]["version"]
+            for slot, obj in found.items()
+            if obj is not None and obj["spec"]["replicas"]
+        }
 
     def events(self) -> list[str]:
         return [entry["event"] for entry in self.recorder.timeline]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, churnguard.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the action plugin shows: its parts, and the whole in a real play against a fake cluster."""
+"""What the action plugin shows in a real play against a fake cluster."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-from ansible_collections.churnguard.ops.plugins.action.rollout import Narrator, Tail
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
 from ansible_collections.churnguard.ops.tests.unit.support.apiserver import ApiServer
 from ansible_collections.churnguard.ops.tests.unit.support.cluster import FakeCluster
@@ -28,102 +26,43 @@ from ansible_collections.churnguard.ops.tests.unit.support.objects import (
 )
 
 COLLECTIONS = Path(__file__).resolve().parents[7]
-AT = "2026-11-21T19:33:07.123Z"
+# Another machine, as far as the action plugin can tell.
+NEARBY = '''
+from ansible.plugins.connection.local import Connection as Local
+
+DOCUMENTATION = """
+name: nearby
+short_description: this machine under another name
+description: [For tests.]
+author: churnguard.ops contributors
+"""
 
 
-def line(event: str, detail: str) -> str:
-    return json.dumps({"at": AT, "event": event, "detail": detail})
-
-
-def say(narrator: Narrator, *said: tuple[float, str, str]) -> list[str]:
-    """What is printed for lines (time, event, detail)."""
-    return [text for now, event, detail in said for text in narrator.lines(line(event, detail), now)]
-
-
-# -- the narrator ----------------------------------------------------------------------------------------------------
-
-
-def test_every_event_is_shown_with_its_time_and_subject():
-    shown = say(Narrator("api v2"), (0, "planned", "v2 into slot green"), (0, "planned", "v2 into slot green"))
-    assert shown == ["19:33:07  api v2  planned          v2 into slot green"] * 2
-
-
-@pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ([(100, "a"), (101, "a"), (104, "a")], ["a"]),
-        ([(100, "a"), (101, "a"), (105, "a"), (106, "a"), (110, "a")], ["a", "a", "a"]),
-        ([(100, "a"), (101, "b"), (102, "c")], ["a", "b", "c"]),
-        ([(100, "a"), (100.2, "b"), (100.4, "c"), (101.1, "d")], ["a", "d"]),
-    ],
-    ids=["repeated", "every five seconds", "changing", "faster than one reads"],
-)
-def test_a_wait_is_shown_when_it_changes_and_else_every_few_seconds(said, shown):
-    told = say(Narrator("x"), *((now, "progress", detail) for now, detail in said))
-    assert [text.split()[-1] for text in told] == shown
-
-
-def test_the_same_wait_after_an_event_is_shown_again():
-    told = say(Narrator("x"), (100, "progress", "a"), (101, "ready", "b"), (102, "progress", "a"))
-    assert [text.split()[-1] for text in told] == ["a", "b", "a"]
-
-
-# -- following the file ----------------------------------------------------------------------------------------------
-
-
-class Collecting(Narrator):
-    """Keeps what it is given, and says when the expected number has come."""
-
-    def __init__(self, expected: int) -> None:
-        super().__init__("x")
-        self.got: list[str] = []
-        self.all = threading.Event()
-        self._expected = expected
-
-    def lines(self, raw: str, now: float):
-        self.got.append(json.loads(raw)["detail"])
-        if len(self.got) == self._expected:
-            self.all.set()
-        return iter(())
-
-
-def test_lines_are_followed_while_they_are_written_and_whole(tmp_path):
-    path = tmp_path / "progress"
-    path.touch()
-    narrator = Collecting(2)
-    tail = Tail(str(path), narrator)
-    tail.start()
-    with path.open("a") as stream:
-        stream.write(line("a", "first") + "\n" + line("b", "second")[:20])
-        stream.flush()
-        stream.write(line("b", "second")[20:] + "\n")
-        stream.flush()
-        assert narrator.all.wait(10)
-        stream.write(line("c", "last") + "\n")
-    tail.end()
-    assert narrator.got == ["first", "second", "last"]
-    assert not tail.is_alive()
-
-
-# -- in a play -------------------------------------------------------------------------------------------------------
+class Connection(Local):
+    transport = "nearby"
+'''
 
 
 @pytest.fixture(scope="module")
 def play(tmp_path_factory) -> dict[str, str]:
-    """What one real play of four tasks printed, by task; under "own lines" what went into the task's own
+    """What one real play of five tasks printed, by task; under "own lines" what went into the task's own
     progress file, and under "left" the progress files that were left behind."""
     folder = tmp_path_factory.mktemp("play")
     (folder / "temporary").mkdir()
+    (folder / "connection_plugins").mkdir()
+    (folder / "connection_plugins" / "nearby.py").write_text(NEARBY)
     cluster = FakeCluster(Clock(), see=0.0, start=0.2, end=0.1, sync=0.1)
     for obj in (service(BLUE), service(GREEN), route()):
         cluster.put(obj)
     with ApiServer(cluster) as server:
         given = {"name": APP, "namespace": NAMESPACE, "host": server.url, "version": "v1", "deployment": manifest()}
+        quick = {"version": "v2", "grace_period": 1, "drain": {"quiet_period": 1}}
         tasks = [
             {"name": "checked", "check_mode": True, "churnguard.ops.rollout": given},
             {"name": "refused", "ignore_errors": True, "churnguard.ops.rollout": {**given, "slots": ["blue"]}},
             {"name": "shown", "churnguard.ops.rollout": given},
             {"name": "own file", "churnguard.ops.rollout": {**given, "progress_file": str(folder / "own")}},
+            {"name": "elsewhere", "connection": "nearby", "churnguard.ops.rollout": {**given, **quick}},
         ]
         (folder / "play.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
         environment = {
@@ -142,7 +81,7 @@ def play(tmp_path_factory) -> dict[str, str]:
     printed = dict(part.split("]", 1) for part in done.stdout.split("TASK [")[1:])
     assert list(printed) == [task["name"] for task in tasks], done.stdout + done.stderr
     printed["own lines"] = (folder / "own").read_text()
-    return {**printed, "left": " ".join(path.name for path in (folder / "temporary").glob("churnguard-rollout-*"))}
+    return {**printed, "left": " ".join(path.name for path in (folder / "temporary").glob("churnguard-progress-*"))}
 
 
 def test_a_task_shows_progress_while_its_module_runs(play):
@@ -150,6 +89,27 @@ def test_a_task_shows_progress_while_its_module_runs(play):
     assert f"  {APP} v1  planned          v1 into slot blue" in before_result
     assert "0/2 ready" in before_result
     assert "completed        v1 is live in slot blue." in before_result
+
+
+def test_a_task_closes_with_a_table_of_its_steps(play):
+    table = play["shown"].split(f"{APP} v1: passed after ")[1].splitlines()
+    assert table[1].split() == ["step", "seconds", "samples", "verdict"]
+    assert [row.split()[0] for row in table[2:] if row.startswith("  ")] == [
+        "start",
+        "ready",
+        "smoke",
+        "route",
+        "confirm",
+    ]
+    assert all(row.endswith(" done") for row in table[2:7])
+
+
+def test_where_the_module_runs_elsewhere_its_events_are_shown_when_it_has_ended(play):
+    shown = play["elsewhere"].split("changed: [localhost]")[0]
+    assert "runs on localhost over nearby" in shown
+    assert "completed        v2 is live in slot green" in " ".join(shown.split("\n"))
+    assert f"{APP} v2: passed after " in shown
+    assert "2/2 ready)" not in shown
 
 
 def test_a_refused_task_says_why(play):

@@ -111,3 +111,28 @@ def test_kubernetes_times_are_read(text):
 def test_an_error_says_what_was_tried_what_was_answered_and_what_next():
     error = OperationError("lock x/y", "somebody holds it.", "wait.")
     assert str(error) == "Could not lock x/y: somebody holds it. Next: wait."
+
+
+def test_listeners_hear_events_and_progress_as_they_are(clock, told):
+    heard, late = [], []
+    recorder = Recorder(clock, "rollout", told.append, [heard.append])
+    recorder.event("weights", "green 100 %", {"weights": {"green": 100}})
+    recorder.listen(late.append)
+    recorder.progress("1/2 ready", 3, 60)
+    assert heard == [json.loads(line) for line in told]
+    assert [entry["event"] for entry in late] == ["progress"]
+
+
+def test_a_listener_that_fails_is_dropped_and_the_rest_hears_on(clock):
+    heard = []
+
+    def broken(_entry):
+        raise ValueError("https://hooks.example/secret")
+
+    recorder = Recorder(clock, "rollout", listeners=[broken, heard.append])
+    recorder.event("planned", "v2")
+    recorder.event("completed", "v2 is live")
+    envelope = recorder.envelope("passed", True)
+    assert [entry["event"] for entry in heard] == ["planned", "completed"]
+    assert [item["kind"] for item in envelope["evidence"]] == ["listener_failed"]
+    assert "secret" not in json.dumps(envelope)

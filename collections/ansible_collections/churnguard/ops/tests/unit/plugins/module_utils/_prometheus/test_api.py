@@ -6,7 +6,16 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.churnguard.ops.plugins.module_utils._prometheus.api import QueryError, query_scalar
+from ansible_collections.churnguard.ops.plugins.module_utils._prometheus.api import (
+    BadQuery,
+    QueryError,
+    Series,
+    Unreachable,
+    query_all,
+    query_scalar,
+    query_vector,
+)
+from ansible_collections.churnguard.ops.tests.unit.support.prometheus import FakePrometheus, refusal
 from ansible_collections.churnguard.ops.tests.unit.support.servers import Answer, Server, free_port, script
 
 EXPRESSION = 'sum(churnguard_requests_total{slot="blue"})'
@@ -60,3 +69,56 @@ def test_an_answer_that_stalls_is_an_error():
 def test_nobody_listens():
     with pytest.raises(QueryError, match="refused"):
         query_scalar(f"http://127.0.0.1:{free_port()}", EXPRESSION)
+
+
+def test_a_vector_keeps_labels_and_says_what_is_no_number():
+    with Server(script(Answer(200, vector("1", "NaN", "+Inf")))) as server:
+        series = query_vector(server.url, EXPRESSION)
+    assert series[0] == Series({"pod": "0"}, 1.0)
+    assert [one.finite for one in series] == [True, False, False]
+
+
+def test_a_scalar_is_a_series_without_labels():
+    document = {"status": "success", "data": {"resultType": "scalar", "result": [1700000000.0, "7"]}}
+    with Server(script(Answer(200, document))) as server:
+        assert query_vector(server.url, "7") == [Series({}, 7.0)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (refusal(400, "bad_data", "parse error"), BadQuery),
+        (refusal(422, "execution", "many-to-many matching"), QueryError),
+        (refusal(503, "timeout", "query timed out"), Unreachable),
+        (Answer(503, "Service Unavailable"), Unreachable),
+        (Answer(502, "<html>"), Unreachable),
+    ],
+)
+def test_a_wrong_query_is_told_from_a_server_out_of_reach(answer, kind):
+    with Server(script(answer)) as server, pytest.raises(QueryError) as refused:
+        query_vector(server.url, EXPRESSION)
+    assert type(refused.value) is kind
+
+
+def test_several_queries_are_answered_in_their_order_and_each_is_asked_once():
+    with FakePrometheus(lambda query: [({}, float(query))]) as prometheus:
+        answers = query_all(prometheus.url, ["3", "1", "3", "2"])
+        assert [answer[0].value for answer in answers] == [3.0, 1.0, 3.0, 2.0]
+        assert sorted(prometheus.queries) == ["1", "2", "3"]
+        assert query_all(prometheus.url, []) == []
+
+
+def test_one_refused_query_is_no_harm_to_the_others():
+    answers = {"good": Answer(200, vector("1")), "bad": refusal(400, "bad_data", "parse error")}
+    with Server(lambda request: answers[request.query["query"]]) as server:
+        good, bad = query_all(server.url, ["good", "bad"])
+    assert good[0].value == 1.0
+    assert isinstance(bad, BadQuery)
+
+
+def test_a_server_out_of_reach_is_not_asked_hundreds_of_times():
+    with FakePrometheus(lambda _query: []) as prometheus:
+        prometheus.mode = "503"
+        answers = query_all(prometheus.url, [str(number) for number in range(500)])
+        assert all(isinstance(answer, Unreachable) for answer in answers)
+        assert len(prometheus.queries) < 100

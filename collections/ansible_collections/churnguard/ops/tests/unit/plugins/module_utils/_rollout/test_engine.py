@@ -14,6 +14,7 @@ from ansible_collections.churnguard.ops.tests.unit.support.objects import (
     APP,
     BLUE,
     GREEN,
+    autoscaler,
     deployment,
     manifest,
 )
@@ -65,6 +66,7 @@ def test_a_version_replaces_another(kind):
 def test_what_a_rollout_tells_about_itself(world):
     outcome = world.run("v2")
     assert [step["name"] for step in outcome.steps] == [
+        "hold_size",
         "start",
         "ready",
         "smoke",
@@ -73,6 +75,7 @@ def test_what_a_rollout_tells_about_itself(world):
         "bake",
         "drain",
         "retire",
+        "release_size",
     ]
     assert all(step["status"] == "done" and step["started"] <= step["finished"] for step in outcome.steps)
     assert [event for event in world.events() if not event.startswith("step_")] == [
@@ -167,6 +170,8 @@ def test_an_application_without_a_journal_is_adopted(world):
 
 
 def test_pods_that_an_autoscaler_adds_at_the_end_of_the_bake_are_no_failure(world):
+    world.cluster.put(autoscaler(GREEN))
+
     def grow() -> None:
         world.cluster.edit("Deployment", f"{APP}-green", lambda d: d["spec"].update(replicas=6))
 
@@ -303,9 +308,11 @@ def test_old_pods_that_do_not_end_stop_the_rollout_and_it_goes_on_when_they_have
 @pytest.mark.parametrize("damage", ["delete", "replace"])
 def test_traffic_is_not_sent_back_to_a_slot_that_no_longer_holds_the_old_version(world, damage):
     def destroy(write) -> None:
-        if write.ref.kind == "HTTPRoute" and damage == "delete":
+        if write.ref.kind != "ConfigMap" or world.journal.rollout.phase != "rolling_back":
+            return
+        if damage == "delete":
             world.cluster.remove("Deployment", f"{APP}-blue")
-        elif write.ref.kind == "HTTPRoute":
+        elif world.cluster.find("Deployment", f"{APP}-blue")["metadata"]["labels"]["version"] != "v9":
             world.cluster.put(deployment(BLUE, "v9"))
 
     world.cluster.watchers.append(destroy)
@@ -379,7 +386,8 @@ def test_check_mode_writes_nothing_about_a_rollout_that_did_not_end(halted):
 
 def test_check_mode_foretells_the_steps_and_the_difference(world):
     foretold = world.run("v2", check_mode=True)
-    assert foretold.message.startswith("Would run: v2 into slot green, replacing v1 in blue: start green, ready green")
+    begin = "Would run: v2 into slot green, replacing v1 in blue: hold_size blue, start green, ready green"
+    assert foretold.message.startswith(begin)
     done = world.run("v2")
     assert [(s["name"], s["slot"]) for s in foretold.steps] == [(s["name"], s["slot"]) for s in done.steps]
     assert (foretold.before, foretold.after) == (done.before, done.after)

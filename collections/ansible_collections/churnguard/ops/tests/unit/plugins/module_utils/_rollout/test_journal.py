@@ -33,7 +33,7 @@ V0, V1, V2 = release(GREEN, "v0"), release(BLUE, "v1"), release(GREEN, "v2")
 
 
 def steps():
-    return blue_green(V2, V1, target(), wish())
+    return blue_green(V2, V1, target(), wish().pace)
 
 
 def in_flight(**changes) -> Journal:
@@ -115,15 +115,15 @@ def test_a_journal_of_a_newer_release_is_left_alone():
 
 def test_only_a_route_step_widens_the_sides_and_only_forward_marks_traffic_as_moved():
     one = rollout(steps())
-    for step in one.steps[:3]:
+    for step in one.steps[:4]:
         codec.enter(one, step, "t1")
         codec.leave(one, step, "t2")
-    assert (one.sides, one.traffic_moved, one.cursor) == ([ALL_BLUE], False, 3)
-    codec.enter(one, one.steps[3], "t3")
+    assert (one.sides, one.traffic_moved, one.cursor) == ([ALL_BLUE], False, 4)
+    codec.enter(one, one.steps[4], "t3")
     assert (one.sides, one.traffic_moved) == ([ALL_BLUE, ALL_GREEN], True)
-    codec.leave(one, one.steps[3], "t4")
+    codec.leave(one, one.steps[4], "t4")
     assert one.sides == [ALL_GREEN]
-    assert (one.steps[3].status, one.steps[3].started, one.steps[3].finished) == ("done", "t3", "t4")
+    assert (one.steps[4].status, one.steps[4].started, one.steps[4].finished) == ("done", "t3", "t4")
 
 
 def test_taking_back_does_not_mark_traffic_as_moved():
@@ -136,7 +136,7 @@ def test_taking_back_does_not_mark_traffic_as_moved():
 def test_a_step_that_is_entered_again_keeps_the_sides_apart():
     one = rollout(steps())
     for _time in range(3):
-        codec.enter(one, one.steps[3], "t")
+        codec.enter(one, one.steps[4], "t")
     assert one.sides == [ALL_BLUE, ALL_GREEN]
 
 

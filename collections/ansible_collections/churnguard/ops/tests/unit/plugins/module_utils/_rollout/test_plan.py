@@ -29,7 +29,8 @@ from ansible_collections.churnguard.ops.tests.unit.support.objects import (
     written_by,
 )
 
-FULL = ["start", "ready", "smoke", "route", "confirm", "bake", "drain", "retire"]
+FIRST = ["start", "ready", "smoke", "route", "confirm"]
+FULL = ["hold_size", *FIRST, "bake", "drain", "retire", "release_size"]
 NONE = {BLUE: None, GREEN: None}
 
 
@@ -54,7 +55,7 @@ def test_a_first_install_goes_into_the_first_slot_and_has_nothing_to_retire(kind
     assert (decision.kind, decision.stable) == ("deploy", None)
     assert decision.candidate == release(BLUE, "v1", 2)
     assert decision.manifest == manifest("v1")
-    assert names(decision) == FULL[:5]
+    assert names(decision) == FIRST
 
 
 @pytest.mark.parametrize("kind", ["HTTPRoute", "Service"])
@@ -66,10 +67,10 @@ def test_a_new_version_goes_into_the_other_slot(kind, old, new):
     decision = decide(seen, wish("v2", bake_seconds=7), target(kind))
     assert (decision.kind, decision.candidate, decision.stable) == ("deploy", release(new, "v2"), stable)
     assert names(decision) == FULL
-    assert [step.slot for step in decision.steps] == [new] * 6 + [old] * 2
-    assert decision.steps[3].args == {"split": {new: 100, old: 0}}
-    assert decision.steps[5].args == {"seconds": 7}
-    assert decision.steps[7].args == {"serving": new, "serving_ready": True}
+    assert [step.slot for step in decision.steps] == [old] + [new] * 6 + [old] * 3
+    assert decision.steps[4].args == {"split": {new: 100, old: 0}, "weight": 100}
+    assert decision.steps[6].args == {"seconds": 7, "weight": 100}
+    assert decision.steps[8].args == {"serving": new, "serving_ready": True}
 
 
 @pytest.mark.parametrize("kind", ["HTTPRoute", "Service"])

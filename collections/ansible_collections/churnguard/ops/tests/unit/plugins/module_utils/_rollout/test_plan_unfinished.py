@@ -35,11 +35,11 @@ OPERATIONS = ["deploy", "rollback"]
 
 def baking(phase: str, operation: str = "deploy") -> Rollout:
     """v2 has all traffic and is in its bake; or, when being taken back, v1 has just been found ready again."""
-    one = rollout(blue_green(V2, V1, target(), wish()), operation=operation)
-    for step in one.steps[:5]:
+    one = rollout(blue_green(V2, V1, target(), wish().pace), operation=operation)
+    for step in one.steps[:6]:
         codec.enter(one, step, "t")
         codec.leave(one, step, "t")
-    codec.enter(one, one.steps[5], "t")
+    codec.enter(one, one.steps[6], "t")
     if phase == "rolling_back":
         codec.give_up(one, "it crashed", take_back(one, target()))
         for step in one.steps[:2]:
@@ -90,7 +90,7 @@ def test_every_phase_policy_and_wish(phase, operation, policy, state, version):
         assert "v2" in decision.next_step
 
 
-@pytest.mark.parametrize(("phase", "step"), [("running", "6"), ("halted", "6")])
+@pytest.mark.parametrize(("phase", "step"), [("running", "7"), ("halted", "7")])
 def test_a_resume_says_where_it_goes_on(phase, step):
     assert f"going on from step {step}" in decide(seen(baking(phase)), wish("v2"), target()).reason
 
@@ -120,11 +120,11 @@ def test_a_public_service_switched_by_hand_is_named_with_its_writer():
 
 @pytest.mark.parametrize("split", [ALL_BLUE, ALL_GREEN])
 def test_while_a_step_moves_traffic_both_sides_are_explained(split):
-    one = rollout(blue_green(V2, V1, target(), wish()))
-    for step in one.steps[:3]:
+    one = rollout(blue_green(V2, V1, target(), wish().pace))
+    for step in one.steps[:4]:
         codec.enter(one, step, "t")
         codec.leave(one, step, "t")
-    codec.enter(one, one.steps[3], "t")
+    codec.enter(one, one.steps[4], "t")
     assert decide(seen(one, split), wish("v2"), target()).kind == "resume"
 
 
@@ -132,9 +132,12 @@ def test_while_a_step_moves_traffic_both_sides_are_explained(split):
 
 
 def test_before_traffic_moved_only_the_new_slot_is_scaled_away():
-    one = rollout(blue_green(V2, V1, target(), wish()))
+    one = rollout(blue_green(V2, V1, target(), wish().pace))
     steps = take_back(one, target())
-    assert [(step.name, step.slot, step.args) for step in steps] == [("retire", GREEN, {"serving": BLUE})]
+    assert [(step.name, step.slot, step.args) for step in steps] == [
+        ("retire", GREEN, {"serving": BLUE}),
+        ("release_size", BLUE, {}),
+    ]
 
 
 def test_after_traffic_moved_the_old_slot_comes_back_first():
@@ -147,6 +150,7 @@ def test_after_traffic_moved_the_old_slot_comes_back_first():
         ("confirm", BLUE),
         ("drain", GREEN),
         ("retire", GREEN),
+        ("release_size", BLUE),
     ]
 
 

@@ -96,7 +96,7 @@ def forward(stable: str | None, where: Target) -> list[Point]:
     paper = Paper({s: 100 if s == (stable or BLUE) else 0 for s in SLOTS}, dict.fromkeys(SLOTS, 0), set())
     if stable:
         paper.size[stable] = 2
-    steps = blue_green(candidate, old, where, wish("v2"))
+    steps = blue_green(candidate, old, where, wish("v2").pace)
     one = rollout(steps, candidate=candidate, previous=old, sides=[dict(paper.split)])
     return walk(one, paper, "forward")
 

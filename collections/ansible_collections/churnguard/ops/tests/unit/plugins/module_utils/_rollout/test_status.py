@@ -83,21 +83,23 @@ def test_who_holds_the_lock_and_for_how_long(lease, now, shown):
 
 
 def in_flight(done: int):
-    one = rollout(blue_green(release(GREEN, "v2"), release(), target(), wish()))
+    one = rollout(blue_green(release(GREEN, "v2"), release(), target(), wish().pace))
     for step in one.steps[:done]:
         codec.enter(one, step, "t")
         codec.leave(one, step, "t")
     return one
 
 
-@pytest.mark.parametrize(("done", "step", "number"), [(0, "start", 1), (5, "bake", 6), (7, "retire", 8), (8, None, 8)])
+@pytest.mark.parametrize(
+    ("done", "step", "number"), [(0, "hold_size", 1), (6, "bake", 7), (8, "retire", 9), (10, None, 10)]
+)
 def test_where_a_rollout_is(done, step, number):
-    seen = observed(ALL_GREEN if done > 3 else None, journal(stable=release(), rollout=in_flight(done)))
+    seen = observed(ALL_GREEN if done > 4 else None, journal(stable=release(), rollout=in_flight(done)))
     shown = status(seen)
     assert (shown["phase"], shown["unfinished"], shown["drift"]) == ("running", True, [])
     assert (shown["current"]["step"], shown["current"]["step_number"]) == (step, number)
     assert (shown["current"]["version"], shown["current"]["slot"]) == ("v2", GREEN)
-    assert [one["status"] for one in shown["current"]["steps"]] == ["done"] * done + ["pending"] * (8 - done)
+    assert [one["status"] for one in shown["current"]["steps"]] == ["done"] * done + ["pending"] * (10 - done)
 
 
 def test_a_rollout_that_is_over_is_at_no_step():

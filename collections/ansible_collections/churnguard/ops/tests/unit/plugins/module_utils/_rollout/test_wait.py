@@ -62,6 +62,21 @@ def test_ready_is_updated_and_available_and_alone(obj, state, text):
     assert (finding.state, finding.detail) == (state, text)
 
 
+@pytest.mark.parametrize(
+    ("obj", "state", "text"),
+    [
+        (live(14, updatedReplicas=14, availableReplicas=10), "done", "10/14 ready"),
+        (live(14, updatedReplicas=14, availableReplicas=9), "pending", "9/14 ready"),
+        (live(14, updatedReplicas=12, availableReplicas=12), "pending", "12/14 ready, 12 updated"),
+        (live(6), "done", "6/6 ready"),
+        (live(6, availableReplicas=5), "pending", "5/6 ready"),
+    ],
+)
+def test_what_an_autoscaler_adds_beyond_what_is_enough_is_not_waited_for(obj, state, text):
+    found = deployment_finding(obj, [], enough=10)
+    assert (found.state, found.detail[: len(text)]) == (state, text)
+
+
 def test_old_pods_that_still_run_beside_all_new_ones_are_waited_for():
     obj = deployment()
     obj["status"]["replicas"] = 3

@@ -153,3 +153,38 @@ def test_steps_and_traffic_come_in_both_widths(envelope, ledger, request_line):
 
 def test_an_empty_report_can_be_read():
     assert "No operation is recorded." in render([])
+
+
+def test_the_sample_that_decided_is_told_with_all_it_rests_on(envelope):
+    result = {
+        "name": EVIL,
+        "kind": "ratio",
+        "verdict": "bad",
+        "value": 0.204,
+        "stable_value": 0.004,
+        "limit": 0.01,
+        "n": 368,
+        "n_stable": 3301,
+        "p_value": 2.3e-58,
+        "window_s": 60,
+        "query": EVIL,
+        "reason": EVIL,
+    }
+    taken = {"step": "hold", "weight": 10, "verdict": "bad", "decisive": True, "reason": EVIL, "results": [result]}
+    events = [
+        (1, "weights", "", {"weights": {"green": 10, "blue": 90}}),
+        (3, "sample", "bad", taken),
+        (3.2, "rollback_started", "errors"),
+        (5.5, "weights", "", {"weights": {"green": 0, "blue": 100}}),
+    ]
+    text = render([envelope(verdict="rolled_back", events=events)], with_plots=True)
+    read(text)
+    assert EVIL not in text
+    words = " ".join(re.sub(r"<[^>]+>", " ", text).split())
+    for told in ("What decided", "20.4 %", "1 %", "0.4 %", "368", "3,301", "2.3e-58", "1 min"):
+        assert told in words
+    assert "2.5 s later v2 got no more traffic. It never had more than 10 %." in words
+
+
+def test_a_rollout_that_nobody_judged_says_nothing_of_it(envelope):
+    assert "How it was judged" not in render([envelope()], with_plots=True)

@@ -154,3 +154,88 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, switch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(OperationError, match="pip install matplotlib"):
         plots(make([switch]))
+
+
+# -- how a version was judged ------------------------------------------------------------------------------------------
+
+
+def sample(at, verdict, value, decisive=False):
+    result = {"name": "error_ratio", "kind": "ratio", "verdict": verdict, "value": value, "limit": 0.01}
+    other = {"name": "latency_p99", "kind": "latency", "verdict": "good", "value": 0.03, "limit": 2.0}
+    data = {"step": "hold", "weight": 10, "verdict": verdict, "decisive": decisive, "results": [result, other]}
+    return (at, "sample", verdict, {**data, "reason": f"error_ratio is {verdict}"})
+
+
+@pytest.fixture
+def canary(envelope):
+    """An envelope of a canary at 10 %, frozen at second 16 and taken back at second 20; it passes a gate before."""
+    return envelope(
+        start=10,
+        end=30,
+        verdict="rolled_back",
+        subject={"version": V2, "previous_version": "v1", "strategy": "canary", "slot": "green"},
+        events=[
+            (11, "gate", "waiting", {"before": "10"}),
+            (12, "control", "approve", {"command": "approve", "by": "ada"}),
+            (12.5, "step_done", "gate green"),
+            (13, "weights", "10 %", {"weights": {"blue": 90, "green": 10}}),
+            sample(14, "good", 0.002),
+            sample(16, "bad", 0.1),
+            (16, "frozen", "error_ratio is bad", {"cause": "bad"}),
+            sample(18, "unknown", None),
+            sample(20, "bad", 0.2, decisive=True),
+            (20, "rollback_started", "error_ratio is bad"),
+            (21, "weights", "0 %", {"weights": {"blue": 100, "green": 0}}),
+        ],
+    )
+
+
+@pytest.fixture
+def canary_requests(ledger, request_line):
+    return ledger([request_line(i / 10, version=V2 if 130 < i < 210 and i % 10 == 0 else "v1") for i in range(400)])
+
+
+def test_a_canary_shows_weight_verdicts_and_each_metric_against_its_limit(canary, canary_requests):
+    drawn = plots(make([canary], [canary_requests]))
+    for size in ("wide", "narrow"):
+        told = text_of(drawn[f"judged_1_{size}"])
+        for label in ("Samples", "1 good, 2 bad, 1 unknown", "error_ratio", "limit 1 %", "limit 2 s, far above"):
+            assert label in told
+        for label in ("10 %", "taken back"):
+            assert label in told
+    # A phone has no room for all marks; the hatching and the timeline tell the rest.
+    assert "gate 10 %, ada" in text_of(drawn["judged_1_wide"])
+    assert "frozen" in text_of(drawn["judged_1_wide"])
+
+
+def test_the_plot_of_a_canary_says_in_words_what_decided(canary):
+    root = ET.fromstring(plots(make([canary]))["judged_1_wide"])
+    described = next(element.text for element in root.iter(f"{{{SVG}}}desc"))
+    assert described.startswith("4 samples: 1 good, 2 bad, 1 unknown. The deciding one, at 10 %: error_ratio is bad")
+
+
+def test_verdicts_differ_by_shape_and_a_freeze_is_hatched(canary):
+    svg = plots(make([canary]))["judged_1_wide"]
+    patterns = [element.get("id") for element in ET.fromstring(svg).iter(f"{{{SVG}}}pattern")]
+    assert patterns
+    assert all(f"url(#{pattern})" in svg for pattern in patterns)
+    shapes = {
+        element.get("d")
+        for element in ET.fromstring(svg).iter(f"{{{SVG}}}path")
+        if (element.get("id") or "").startswith("judged_1_wide-m")
+    }
+    assert len(shapes) >= 4
+
+
+def test_a_rollout_without_samples_or_weights_is_drawn_as_far_as_it_goes(canary, canary_requests):
+    for event in canary["timeline"]:
+        event.get("data", {}).pop("weights", None)
+    assert "Samples" in text_of(plots(make([canary], [canary_requests]))["judged_1_wide"])
+    canary["timeline"] = [event for event in canary["timeline"] if event["event"] != "sample"]
+    assert "judged_1_wide" not in plots(make([canary]))
+
+
+def test_a_metric_that_was_never_measured_has_a_place(envelope):
+    nothing = {"name": "errors", "verdict": "unknown", "value": None, "limit": None}
+    event = (2, "sample", "no data", {"verdict": "unknown", "results": [nothing]})
+    assert "errors" in text_of(plots(make([envelope(events=[event])]))["judged_1_narrow"])

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, churnguard.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples taken at their time and kept where people look: timeline, journal, evidence. Internal: may change in any
+release."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from . import probe
+from .context import Context
+from .hold import Hold
+from .model import Release
+
+if TYPE_CHECKING:
+    from .analysis import Analysis
+    from .judge import Sample
+
+
+class Judging:
+    """Asks C(analysis) for a sample every interval."""
+
+    def __init__(self, context: Context, analysis: Analysis) -> None:
+        self._context = context
+        self._analysis = analysis
+        self._next = 0.0
+        self._looks = 0
+        self._wants_probe = False
+
+    def check(self, candidate: Release, stable: Release | None) -> None:
+        """Before anything starts: raises OperationError for a query that Prometheus refuses."""
+        away = self._analysis.check(candidate, stable)
+        if away:
+            self._context.recorder.event("metrics_unavailable", f"Prometheus cannot be asked yet: {away}")
+
+    def begin_stage(self, forget: bool = False) -> None:
+        """What is measured from now on is of the present step; with C(forget), what that has seen does not count."""
+        rollout, weight = self._context.rollout, self._context.step.args.get("weight")
+        # Once all traffic has moved, the old version's last requests say nothing about now.
+        self._analysis.begin_stage(rollout.candidate, None if weight == 100 else rollout.previous, forget)
+        self._next = self._context.clock.monotonic() + self._context.settings.analysis_interval
+
+    def due(self) -> bool:
+        """Whether it is time for a sample."""
+        return self._context.clock.monotonic() >= self._next
+
+    def sample(self, hold: Hold | None = None) -> Sample:
+        """The sample that is due, recorded and journaled."""
+        context = self._context
+        if self._wants_probe:
+            self._send_probes()
+        sample = self._analysis.sample()
+        self._looks += 1
+        self._wants_probe = sample.wants_probe
+        # Counted from the plan, not from now: a slow look does not make the next one late.
+        interval = context.settings.analysis_interval
+        self._next = max(self._next + interval, context.clock.monotonic())
+        data = self._data(sample, hold)
+        context.recorder.event("sample", f"{context.step.label} {sample.verdict}: {sample.reason}", data)
+        context.rollout.analysis = {**data, "at": context.recorder.timeline[-1]["at"], "looks": self._looks}
+        context.save()
+        return sample
+
+    def _data(self, sample: Sample, hold: Hold | None) -> dict[str, Any]:
+        step = self._context.step
+        data: dict[str, Any] = {
+            "step": step.name,
+            "weight": step.args.get("weight"),
+            "verdict": sample.verdict,
+            "decisive": sample.decisive,
+            "cause": sample.cause,
+            "reason": sample.reason,
+            "results": [asdict(result) for result in sample.results],
+        }
+        if hold is not None:
+            data.update(
+                held_s=round(hold.held, 1),
+                hold_s=hold.seconds,
+                left_s=round(hold.left, 1),
+                frozen_s=round(hold.frozen, 1),
+                max_hold_s=hold.max_hold,
+            )
+        return data
+
+    def _send_probes(self) -> None:
+        """Requests to the new slot alone, so that there is something to judge where nobody else asks."""
+        settings = self._context.settings
+        if settings.endpoint is None:
+            return
+        for _number in range(settings.probe_requests):
+            probe.fetch(settings.endpoint, settings.probe_path, self._context.step.slot)

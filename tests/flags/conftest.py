@@ -1,0 +1,8 @@
+"""The collection's flags, evaluated by the provider that applications use."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "collections"))
