@@ -17,6 +17,19 @@ def moment(text: str) -> float:
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
+def when(envelope: dict[str, Any], event: str) -> float:
+    """Unix time of the first event of that name. Raises ValueError when there is none."""
+    for entry in envelope["timeline"]:
+        if entry["event"] == event:
+            return moment(entry["at"])
+    raise ValueError(f"the rollout of {envelope['subject'].get('version')} has no event {event}")
+
+
+def sent(entry: Entry) -> float:
+    """Unix time at which a request really left."""
+    return entry.t + entry.lag
+
+
 def traffic(entries: Sequence[Entry]) -> dict[str, Any]:
     """Requests of a ledger: sent, failed, injected, by connection, and the failures in words."""
     failures = collections.Counter(f"{entry.outcome}: {entry.detail}" for entry in entries if entry.is_failed)
@@ -51,7 +64,7 @@ def taken_back(envelope: dict[str, Any], entries: Sequence[Entry]) -> dict[str, 
     version = envelope["subject"]["version"]
     decision = _decision(envelope["timeline"])
     served = [entry for entry in entries if entry.version == version]
-    bad = [entry.t for entry in served if entry.outcome == INJECTED]
+    bad = [sent(entry) for entry in served if entry.outcome == INJECTED]
     off = max((entry.t + entry.lat for entry in served), default=None)
     reason = next((event["detail"] for event in envelope["timeline"] if event["event"] == DECISION), "")
     return {

@@ -19,6 +19,7 @@ from churnguard_lab.settings import LOOPBACK, Settings
 for _folder in ("tests/live", "collections"):
     sys.path.append(str(journey.REPOSITORY / _folder))
 
+from processes import ModuleProcess  # noqa: E402
 from world import World  # noqa: E402
 
 GOOD = ("even", "odd")
@@ -135,9 +136,13 @@ class Stage:
         """The rollout module's output. Raises JourneyError when it ends without a result envelope."""
         process = self.world.start(arguments)
         try:
-            out, err = process.communicate(timeout=LONGEST_RELEASE_S)
+            return self.output(process)
         finally:
             process.kill()
+
+    def output(self, process: ModuleProcess) -> dict[str, Any]:
+        """The same of one that was started."""
+        out, err = process.communicate(timeout=LONGEST_RELEASE_S)
         output = dict(json.loads(out)) if out.strip() else {}
         if "envelope" not in output:
             raise journey.JourneyError(f"the rollout left no envelope: {output.get('msg') or out + err}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from churnguard_lab.bench import figure
-from churnguard_lab.delivery.loops import FIRST_BAD, LIMIT_3, OURS, THRESHOLD_3
+from churnguard_lab.delivery.counting import FIRST_BAD, LIMIT_3, OURS, THRESHOLD_3
 
 Runs = dict[str, Any]
 #: Issue 3's limits: intervals to the decision, seconds until traffic is off, seconds in all, share of bad requests.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 from churnguard_lab import postgresql, processes, settings
@@ -22,8 +24,14 @@ from kubernetes import client, config
 pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).resolve().parents[3]
-PORT_BASE = 26000
 PARTS = ["etcd", "kube-apiserver", "prometheus", "postgresql", "redis"]
+
+
+@functools.cache
+def port_base() -> int:
+    """A thousand ports that nobody listens on, below those that the kernel gives to outgoing connections."""
+    taken = {found.laddr.port for found in psutil.net_connections("tcp") if found.status == psutil.CONN_LISTEN}
+    return next(base for base in range(26000, 32000, 1000) if not taken & set(range(base, base + 1000)))
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class SecondLab:
     state_dir: Path
 
     def playbook(self, name: str, **variables: object) -> Run:
-        given = {"lab_port_base": PORT_BASE, "lab_parts": PARTS, "lab_application_namespaces": ["shop"], **variables}
+        given = {"lab_port_base": port_base(), "lab_parts": PARTS, "lab_application_namespaces": ["shop"], **variables}
         command = [Path(sys.executable).parent / "ansible-playbook", ROOT / "playbooks" / f"{name}.yml"]
         ended = subprocess.run(
             [*command, "-i", ROOT / "inventories" / "lab", "-e", json.dumps(given)],
@@ -127,10 +135,10 @@ def test_down_leaves_no_process_and_purge_no_data(lab: SecondLab) -> None:
 
 def test_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
     lab = SecondLab(tmp_path / "lab")
-    with socket.create_server(("127.0.0.1", PORT_BASE + 379)):
+    with socket.create_server(("127.0.0.1", port_base() + 379)):
         run = lab.playbook("lab_up")
     assert run.code != 0
-    assert f"port {PORT_BASE + 379} (redis, needed by redis) is taken by process {os.getpid()}" in run.text
+    assert f"port {port_base() + 379} (redis, needed by redis) is taken by process {os.getpid()}" in run.text
     assert processes.of_lab(lab.state_dir) == []
     assert not (lab.state_dir / "pki").exists()
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.churnguard.ops.plugins.doc_fragments.metrics import metric_options
+import textwrap
+
+from ansible_collections.churnguard.ops.plugins.doc_fragments.metrics import ModuleDocFragment as Metrics
 
 _DOCUMENTATION = r"""
 options:
@@ -113,6 +115,7 @@ options:
           (limit 2 s) and predictions per request (at most 5 % fewer than the stable version).
         type: list
         elements: dict
+        default: []
         suboptions:
 {METRIC_OPTIONS}
       probe_path:
@@ -204,5 +207,11 @@ options:
 """
 
 
+def _metric_options() -> str:
+    """What a metric consists of, from the fragment that has them one level higher."""
+    options = Metrics.DOCUMENTATION.partition("    suboptions:\n")[2].rstrip("\n")
+    return textwrap.indent(options, "    ").replace("(metrics[].", "(analysis.metrics[].")
+
+
 class ModuleDocFragment:
-    DOCUMENTATION = _DOCUMENTATION.replace("{METRIC_OPTIONS}", metric_options(10))
+    DOCUMENTATION = _DOCUMENTATION.replace("{METRIC_OPTIONS}", _metric_options())

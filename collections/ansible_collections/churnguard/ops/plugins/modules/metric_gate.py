@@ -242,7 +242,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "min_good_samples": {"type": "int", "default": 3},
         "max_hold": {"type": "int", "default": 300},
         "false_alarm": {"type": "float", "default": 0.01},
-        "pass_score": {"type": "float", "default": 100},
+        "pass_score": {"type": "float", "default": 100, "no_log": False},
         "force_forward": {"type": "bool", "default": False},
         "query_timeout": {"type": "float", "default": 5},
     }

@@ -197,15 +197,9 @@ from ansible_collections.churnguard.ops.plugins.module_utils._common.errors impo
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes import connection as kubernetes_connection
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout import outlets
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.analysis import Analysis
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.args import target_argument_spec, target_of
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.engine import Outcome
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.manifest import check_manifest, content_hash
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.metrics import read_metrics
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.model import Desired, Target
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.pacing import (
-    looks_of,
-    pace_of,
     release_argument_spec,
     release_settings,
 )
@@ -215,6 +209,7 @@ from ansible_collections.churnguard.ops.plugins.module_utils._rollout.session im
     data_plane_settings,
 )
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.settings import Settings
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.wish import analysis_of, desired_of
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -231,45 +226,6 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "on_unfinished": {"type": "str", "choices": ["resume", "abort", "fail", "supersede"], "default": "resume"},
         "progress_file": {"type": "path"},
     }
-
-
-def desired_of(params: dict[str, Any], target: Target) -> Desired:
-    """What the parameters ask for. Raises OperationError if the Deployment cannot work."""
-    deployment: dict[str, Any] = params["deployment"] or {}
-    version = params["version"] or ""
-    digest = ""
-    if params["state"] == "present":
-        check_manifest(deployment, target, version)
-        digest = content_hash(deployment, version)
-    return Desired(
-        state=params["state"],
-        strategy=params["strategy"],
-        version=version,
-        deployment=deployment,
-        content_hash=digest,
-        replicas=params["replicas"],
-        on_unfinished=params["on_unfinished"],
-        pace=pace_of(params, target),
-        on_failure=params["on_failure"],
-        flags=params["feature_flags"] or {},
-    )
-
-
-def analysis_of(params: dict[str, Any], desired: Desired, target: Target, clock: Clock) -> Analysis | None:
-    """The judge, if there is to be one. Raises OperationError for metrics that cannot be judged."""
-    given = params["analysis"]
-    if not given or desired.state != "present":
-        return None
-    return Analysis(
-        given["prometheus_url"],
-        read_metrics(given["metrics"]),
-        target,
-        clock,
-        looks_of(params, desired.pace),
-        given["false_alarm"],
-        given["pass_score"],
-        given["force_forward"],
-    )
 
 
 def run(module: AnsibleModule, recorder: Recorder, clock: Clock) -> Outcome:

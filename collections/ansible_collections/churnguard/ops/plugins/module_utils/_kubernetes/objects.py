@@ -10,6 +10,7 @@ from typing import Any
 
 _PLURALS = {
     "ConfigMap": ("", "v1", "configmaps"),
+    "Secret": ("", "v1", "secrets"),
     "Service": ("", "v1", "services"),
     "Pod": ("", "v1", "pods"),
     "Event": ("", "v1", "events"),

@@ -19,6 +19,9 @@ from urllib.parse import urlencode
 from .._common.http import send
 
 _SIDE_BY_SIDE = 16
+# Queries that belong together are answered for a moment this many seconds ago, when every scrape had been stored: one
+# that lands between two queries would be in the second answer only, and errors and requests no longer of the same time.
+_SETTLED = 2.0
 
 
 class QueryError(Exception):
@@ -57,13 +60,15 @@ def query_scalar(url: str, expression: str, timeout: float = 5.0) -> float | Non
     return series[0].value if series else None
 
 
-def query_vector(url: str, expression: str, timeout: float = 5.0) -> list[Series]:
-    """The instant vector that an expression yields; a scalar is one series without labels.
+def query_vector(url: str, expression: str, timeout: float = 5.0, at: float | None = None) -> list[Series]:
+    """The instant vector that an expression yields, at a time of the server's clock (Unix seconds) or now; a scalar is
+    one series without labels.
 
     Raises BadQuery for an expression that is none, Unreachable when the server does not answer in C(timeout) seconds,
     and QueryError for every other refusal.
     """
-    address = f"{url.rstrip('/')}/api/v1/query?{urlencode({'query': expression})}"
+    parameters = {"query": expression} if at is None else {"query": expression, "time": f"{at:.3f}"}
+    address = f"{url.rstrip('/')}/api/v1/query?{urlencode(parameters)}"
     try:
         with send("GET", address, timeout=timeout) as response:
             answer = json.load(response)
@@ -81,11 +86,18 @@ def query_vector(url: str, expression: str, timeout: float = 5.0) -> list[Series
 
 
 def query_all(url: str, expressions: Sequence[str], timeout: float = 5.0) -> list[list[Series] | QueryError]:
-    """The answers to several expressions, asked side by side, each only once; errors stand in the answer's place.
+    """The answers to several expressions for one and the same moment, asked side by side, each only once; errors stand
+    in the answer's place.
 
     When the server is out of reach, what has not been sent yet is not sent: fifty services wait for one time-out, not
     for hundreds.
     """
+    different = list(dict.fromkeys(expressions))
+    try:
+        # The server's clock, as this machine's may be another.
+        moment = query_scalar(url, "time()", timeout) if different else None
+    except QueryError as error:
+        return [error for _expression in expressions]
     gone: list[Unreachable] = []
     stop = Event()
 
@@ -93,7 +105,7 @@ def query_all(url: str, expressions: Sequence[str], timeout: float = 5.0) -> lis
         if stop.is_set():
             return gone[0]
         try:
-            return query_vector(url, expression, timeout)
+            return query_vector(url, expression, timeout, None if moment is None else moment - _SETTLED)
         except Unreachable as error:
             gone.append(error)
             stop.set()
@@ -101,7 +113,6 @@ def query_all(url: str, expressions: Sequence[str], timeout: float = 5.0) -> lis
         except QueryError as error:
             return error
 
-    different = list(dict.fromkeys(expressions))
     with ThreadPoolExecutor(min(_SIDE_BY_SIDE, max(len(different), 1))) as pool:
         answers = dict(zip(different, pool.map(ask, different)))  # noqa: B905 - strict is not known to Python 3.9
     return [answers[expression] for expression in expressions]

@@ -171,7 +171,7 @@ class Engine:
                 self._begin(observed, decision, desired)
                 return self._forward(journal, desired)
             if decision.kind == plan.TAKE_BACK:
-                outcome = self._take_back(journal, "taken back on request", decision.steps, ABORTED)
+                outcome = self._take_back(journal, desired.reason or "taken back on request", decision.steps, ABORTED)
             elif _rollout(journal).phase == ROLLING_BACK:
                 outcome = self._back(journal, ABORTED if plan.wants_back(desired, _rollout(journal)) else ROLLED_BACK)
             else:

@@ -161,7 +161,8 @@ class Course:
         entry.reason = reason
         message = (
             f"All services of {self._target} are on their new versions, but {entry.name} could not be finished: "
-            f"{reason.rstrip('.')}. Next: deal with that, then run the same release again."
+            f"{reason.rstrip('.')}. Next: deal with that, then run the same release again, or take it back "
+            "(playbooks/group_rollback.yml)."
         )
         return self._stopped(group.FINISHING, f"{entry.name}: {reason}", message)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 from .._common.envelope import ABORTED, PASSED, ROLLED_BACK, Recorder
@@ -77,6 +78,12 @@ class GroupEngine:
         outcome.before = before
         outcome.after = {**before, **after}
         return outcome
+
+    @property
+    def release(self) -> dict[str, Any] | None:
+        """What the journal says of the release in flight, or the last one, as plain data."""
+        release = self._course.book.release
+        return asdict(release) if release else None
 
     # -- looking and deciding ----------------------------------------------------------------------------------
 

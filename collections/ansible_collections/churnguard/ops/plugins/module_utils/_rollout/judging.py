@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import probe
 from .context import Context
 from .hold import Hold
-from .model import Release
+from .model import Release, Rollout
 
 if TYPE_CHECKING:
     from .analysis import Analysis
@@ -28,6 +28,7 @@ class Judging:
         self._next = 0.0
         self._looks = 0
         self._wants_probe = False
+        self._began = False
 
     def check(self, candidate: Release, stable: Release | None) -> None:
         """Before anything starts: raises OperationError for a query that Prometheus refuses."""
@@ -38,9 +39,21 @@ class Judging:
     def begin_stage(self, forget: bool = False) -> None:
         """What is measured from now on is of the present step; with C(forget), what that has seen does not count."""
         rollout, weight = self._context.rollout, self._context.step.args.get("weight")
+        self._remember(rollout)
         # Once all traffic has moved, the old version's last requests say nothing about now.
         self._analysis.begin_stage(rollout.candidate, None if weight == 100 else rollout.previous, forget)
         self._next = self._context.clock.monotonic() + self._context.settings.analysis_interval
+
+    def _remember(self, rollout: Rollout) -> None:
+        """What an earlier process has seen of this release counts: it is the same release, looked at once more."""
+        first, self._began = not self._began, True
+        if not first or not rollout.evidence:
+            return
+        try:
+            self._analysis.restore(rollout.evidence)
+            self._looks = int(rollout.analysis.get("looks", 0))
+        except (KeyError, TypeError, ValueError) as error:
+            self._context.recorder.event("evidence_lost", f"what was seen before cannot be read: {error!r}")
 
     def due(self) -> bool:
         """Whether it is time for a sample."""
@@ -60,6 +73,7 @@ class Judging:
         data = self._data(sample, hold)
         context.recorder.event("sample", f"{context.step.label} {sample.verdict}: {sample.reason}", data)
         context.rollout.analysis = {**data, "at": context.recorder.timeline[-1]["at"], "looks": self._looks}
+        context.rollout.evidence = self._analysis.state()
         context.save()
         return sample
 

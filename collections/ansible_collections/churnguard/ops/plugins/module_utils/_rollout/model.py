@@ -91,10 +91,10 @@ class Rollout:
     while one does. A live split that is not among them was written by somebody else.
 
     C(audit) holds the requests of people that were handled, C(paused) and C(waiting_for) what keeps the rollout from
-    going on, C(analysis) the last sample with the state of the step it was taken in, C(autoscalers) what was changed of
-    them and has to be put back, C(templates) what the slots run, by the digest of their live pod template, C(flags) the
-    feature flags that go off when it is taken back, with the ConfigMap that holds them, C(group) the release of several
-    services that it belongs to ("<group>/<id>").
+    going on, C(analysis) the last sample with the state of the step it was taken in, C(evidence) what the judge has
+    seen, C(autoscalers) what was changed of them and has to be put back, C(templates) what the slots run, by the digest
+    of their live pod template, C(flags) the feature flags that go off when it is taken back, with the ConfigMap that
+    holds them, C(group) the release of several services that it belongs to ("<group>/<id>").
     """
 
     id: str
@@ -114,11 +114,13 @@ class Rollout:
     promoted_fully: bool = False
     waiting_for: str = ""
     analysis: dict[str, Any] = field(default_factory=dict)
+    evidence: dict[str, Any] = field(default_factory=dict)
     audit: list[dict[str, Any]] = field(default_factory=list)
     autoscalers: list[dict[str, Any]] = field(default_factory=list)
     templates: dict[str, str] = field(default_factory=dict)
     flags: dict[str, Any] = field(default_factory=dict)
     group: str = ""
+    reason: str = ""
 
     @property
     def unfinished(self) -> bool:
@@ -193,7 +195,8 @@ class Pace:
 
 @dataclass(frozen=True)
 class Desired:
-    """What the user asked for. C(deployment) is the manifest as given, C(content_hash) identifies it. C(group) is the
+    """What is asked for. C(state) is present, rolled_back, aborted, or finished (end what is in flight, forward, and no
+    more); C(deployment) is the manifest as given, C(content_hash) identifies it, C(reason) is why. C(group) is the
     release of several services that it belongs to; with C(park) the rollout stops short of the old version's end, so
     that it can still be taken back."""
 
@@ -209,6 +212,7 @@ class Desired:
     flags: dict[str, Any] = field(default_factory=dict)
     group: str = ""
     park: bool = False
+    reason: str = ""
 
 
 @dataclass

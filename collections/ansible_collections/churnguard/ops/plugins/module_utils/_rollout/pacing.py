@@ -40,9 +40,9 @@ def release_argument_spec() -> dict[str, dict[str, Any]]:
         "interval": {"type": "int", "default": 30},
         "max_hold": {"type": "int", "default": 600},
         "false_alarm": {"type": "float", "default": 0.01},
-        "pass_score": {"type": "float", "default": 100},
+        "pass_score": {"type": "float", "default": 100, "no_log": False},
         "force_forward": {"type": "bool", "default": False},
-        "metrics": {"type": "list", "elements": "dict", "options": metric_options()},
+        "metrics": {"type": "list", "elements": "dict", "default": [], "options": metric_options()},
         "probe_path": {"type": "str", "default": "/"},
         "probe_requests": {"type": "int", "default": 20},
     }

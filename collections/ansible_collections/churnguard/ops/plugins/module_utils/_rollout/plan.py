@@ -45,8 +45,8 @@ def decide(observed: Observed, desired: Desired, target: Target) -> Decision:
     rollout = observed.journal.rollout
     if rollout is not None and rollout.unfinished:
         return _unfinished(rollout, split, desired, target, observed)
-    if desired.state == "aborted":
-        return Decision(NOTHING, "no rollout is in flight, so there is nothing to abort")
+    if desired.state in ("aborted", "finished"):
+        return Decision(NOTHING, "no rollout is in flight, so there is nothing to end")
     stable, problem = confirmed_stable(observed, split, target)
     if problem is not None:
         return problem
@@ -193,6 +193,7 @@ def _unfinished(
     if wants_back(desired, rollout):
         return Decision(TAKE_BACK, f"{what} did not end; taking it back", steps=take_back(rollout, target))
     same = desired.state == "present" and rollout.candidate.content_hash == desired.content_hash
+    same = same or desired.state == "finished"
     if desired.state == "rolled_back" and rollout.operation == "rollback":
         same = True
     if goes_on and same:

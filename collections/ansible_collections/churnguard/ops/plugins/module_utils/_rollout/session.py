@@ -71,9 +71,10 @@ def build_engine(
     clock: Clock,
     recorder: Recorder,
     analysis: Analysis | None = None,
+    lock: Lock | None = None,
 ) -> Engine:
-    """An engine for C(target) with a lock of its own, not yet taken."""
+    """An engine for C(target) with a lock of its own, not yet taken, unless one is given."""
     api = RolloutApi(connection, target)
-    lock = Lock(api, target, clock, lease_duration)
+    lock = lock or Lock(api, target, clock, lease_duration)
     steps = Steps(api, lock, clock, recorder, target, settings, analysis)
     return Engine(api, lock, steps, clock, recorder, target)

@@ -41,7 +41,7 @@ def describe(
         "weights": split,
         "slots": {slot: _slot(observed.deployments[slot], pods[slot]) for slot in target.slots},
         "current": _current(rollout, split, requests or []) if rollout else None,
-        "lease": _lease(lease, now),
+        "lease": lease_state(lease, now),
         "keeper": asdict(orphan.examine(rollout, orphan.keeper_of(lease, now, holder_dead))),
         "drift": drift,
         "history": journal.history,
@@ -107,7 +107,8 @@ def _current(rollout: Rollout, split: dict[str, int] | None, requests: list[Requ
     }
 
 
-def _lease(lease: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
+def lease_state(lease: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
+    """Holder of C(lease), whether it is in force at C(now), and for how long."""
     holder = holder_of(lease)
     if lease is None or not holder:
         return {"holder": None, "held": False, "expires_in_s": None}

@@ -16,8 +16,8 @@ from .._common.envelope import FAILED, Recorder
 from .._common.errors import OperationError
 from .._kubernetes.connection import Connection
 from .._kubernetes.objects import Ref
+from . import group_orphan, orphan
 from . import journal as codec
-from . import orphan
 from .api import RolloutApi
 from .engine import Engine
 from .lock import LockHeld
@@ -109,11 +109,42 @@ class Watchdog:
         if finding.state != orphan.ORPHANED:
             return verdict
         group = journal.rollout.group if journal.rollout else ""
+        release = group_orphan.find(self._connection, group, target) if group and self._policy != REPORT else None
+        if release is not None:
+            return self._end_group(verdict, release, target, check_mode)
         if group or self._policy == REPORT:
             verdict.action, verdict.failed = REPORTED, True
             verdict.detail += _OF_A_GROUP.format(group) if group else _NEXT
             return verdict
         return self._end(verdict, journal, keeper, with_slots_of(target, journal), check_mode)
+
+    def _end_group(self, verdict: Verdict, of_group: group_orphan.Orphan, target: Target, check_mode: bool) -> Verdict:
+        """The whole release ends with the first of its services that is found."""
+        if of_group.reason_to_leave:
+            verdict.action, verdict.failed = REPORTED, True
+            verdict.detail += f"; {of_group.reason_to_leave}. Next: run the same release again to go on"
+            return verdict
+        recorder = Recorder(self._clock, "rollout")
+        recorder.event("orphaned", verdict.detail, {"group": of_group.tag})
+        try:
+            done = group_orphan.end(of_group, target.namespace, self._engine_for, recorder, check_mode)
+        except LockHeld as error:
+            return Verdict(target.name, orphan.HEALTHY, f"{error.holder} has taken it over meanwhile")
+        except OperationError as error:
+            recorder.event("failed", str(error))
+            verdict.action, verdict.failed, verdict.detail = GAVE_UP, True, str(error)
+            verdict.envelope = recorder.envelope(FAILED, changed=True)
+            return verdict
+        verdict.changed = any(outcome.changed for _name, outcome in done)
+        verdict.failed = any(outcome.failed for _name, outcome in done)
+        forward = of_group.release.phase == group_orphan.FINISHING
+        verdict.action = GAVE_UP if verdict.failed else FINISHED if forward else TAKEN_BACK
+        told = " ".join(f"{name}: {outcome.message}" for name, outcome in done)
+        verdict.detail = f"{verdict.detail}; release {of_group.tag} of several services. {told}"
+        verdict.steps = [{"service": name, **step} for name, outcome in done for step in outcome.steps]
+        if not check_mode and done:
+            verdict.envelope = recorder.envelope(done[-1][1].verdict, verdict.changed)
+        return verdict
 
     def _end(
         self, verdict: Verdict, journal: Journal, keeper: orphan.Keeper, target: Target, check_mode: bool
@@ -131,7 +162,7 @@ class Watchdog:
             verdict.action, verdict.failed, verdict.detail = GAVE_UP, True, str(error)
             verdict.envelope = recorder.envelope(FAILED, changed=True)
             return verdict
-        done = FINISHED if desired.state == "present" else TAKEN_BACK
+        done = FINISHED if desired.state == "finished" else TAKEN_BACK
         verdict.action = GAVE_UP if outcome.failed else done
         verdict.changed, verdict.failed = outcome.changed, outcome.failed
         verdict.detail = f"{verdict.detail}. {outcome.message}"
@@ -149,14 +180,15 @@ def wish(journal: Journal) -> Desired:
         raise ValueError("without a rollout there is nothing to end")
     forward = orphan.ends_forward(rollout)
     return Desired(
-        state="present" if forward else "aborted",
+        state="finished" if forward else "aborted",
         strategy=rollout.strategy,
-        version=rollout.candidate.version if forward else "",
-        deployment=journal.manifests.get("candidate", {}) if forward else {},
-        content_hash=rollout.candidate.content_hash if forward else "",
+        version=rollout.candidate.version,
+        deployment={},
+        content_hash="",
         replicas=None,
         on_unfinished="resume",
         pace=Pace(),
+        reason="its controller has died",
     )
 
 

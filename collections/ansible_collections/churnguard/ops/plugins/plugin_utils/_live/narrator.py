@@ -144,6 +144,8 @@ def _stage(data: Mapping[str, Any]) -> str:
     weight = data.get("weight")
     share = f"{weight:g} %" if isinstance(weight, (int, float)) else ""
     step = str(data.get("step") or data.get("subject") or "sample")
+    if data.get("service"):
+        step = f"{data['service']} {step}"
     name = step if share and step.endswith(share) else f"{step} {share}".strip()
     return name if len(name) <= _EVENT_WIDTH else shorten(f"{step.split(' ')[0]} {share}".strip(), _EVENT_WIDTH)
 

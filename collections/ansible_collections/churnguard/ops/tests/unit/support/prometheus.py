@@ -16,6 +16,7 @@ from .servers import Answer, Request, Server, free_port
 
 Vector = Iterable[tuple[dict[str, str], float]]
 
+NOW = 1700000000.0
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -24,7 +25,8 @@ class FakePrometheus:
 
     C(mode) is "up", or what every query gets instead: "503", "bad_data" (400, a syntax error), "execution" (422),
     "empty" (no series), "nan" or "inf" (the right series with that value). C(stop) and C(start) make it refuse
-    connections and come back on the same port. C(queries) are those it was asked.
+    connections and come back on the same port. C(queries) are those it was asked and C(times) the moments they were
+    for, but for the question what time it is: that is always C(NOW).
     """
 
     def __init__(self, answer: Callable[[str], Vector]) -> None:
@@ -33,6 +35,7 @@ class FakePrometheus:
         self._server: Server | None = None
         self.mode = "up"
         self.queries: list[str] = []
+        self.times: list[str] = []
 
     @property
     def url(self) -> str:
@@ -56,9 +59,12 @@ class FakePrometheus:
 
     def _respond(self, request: Request) -> Answer:
         query = request.query["query"]
-        self.queries.append(query)
         if self.mode == "503":
             return Answer(503, "Service Unavailable")
+        if query == "time()":
+            return Answer(200, {"status": "success", "data": {"resultType": "scalar", "result": [NOW, str(NOW)]}})
+        self.queries.append(query)
+        self.times.append(request.query.get("time", ""))
         if self.mode == "bad_data":
             return refusal(400, "bad_data", 'invalid parameter "query": 1:5: parse error: unexpected end of input')
         if self.mode == "execution":
@@ -71,7 +77,7 @@ class FakePrometheus:
 
 def success(vector: Vector) -> Answer:
     """What Prometheus answers with an instant vector."""
-    result = [{"metric": labels, "value": [1700000000.0, _text(value)]} for labels, value in vector]
+    result = [{"metric": labels, "value": [NOW, _text(value)]} for labels, value in vector]
     return Answer(200, {"status": "success", "data": {"resultType": "vector", "result": result}})
 
 

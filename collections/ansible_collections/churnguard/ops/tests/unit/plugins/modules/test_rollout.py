@@ -80,7 +80,7 @@ def test_versions_are_shipped_and_taken_back_and_a_second_run_changes_nothing(sh
     first, second = ship("v1"), ship("v2")
     assert (first["changed"], first["msg"]) == (True, "v1 is live in slot blue.")
     assert (second["changed"], second["msg"]) == (True, "v2 is live in slot green; v1 in slot blue is retired.")
-    assert [step["name"] for step in second["steps"]][-1] == "retire"
+    assert [step["name"] for step in second["steps"]][-2:] == ["retire", "release_size"]
     cluster.writes.clear()
     third = ship("v2")
     assert (third["changed"], third["steps"], cluster.writes) == (False, [], [])
@@ -123,7 +123,7 @@ def test_check_mode_writes_nothing_and_shows_the_difference(ship, cluster):
     cluster.writes.clear()
     result = ship("v2", _ansible_check_mode=True, _ansible_diff=True)
     assert (result["changed"], cluster.writes) == (True, [])
-    assert result["msg"].startswith("Would run: v2 into slot green, replacing v1 in blue: start green,")
+    assert result["msg"].startswith("Would run: v2 into slot green, replacing v1 in blue: hold_size blue, start green,")
     assert (result["diff"]["before"]["weights"], result["diff"]["after"]["weights"]) == (ALL_BLUE, ALL_GREEN)
 
 

@@ -127,6 +127,15 @@ def test_the_token_of_a_kubeconfig_is_sent(serve, tmp_path):
     assert server.requests[0].headers["authorization"] == "Bearer s3cret"
 
 
+def test_the_token_that_the_library_finds_is_sent(serve, tmp_path):
+    server = serve(OK)
+    token = tmp_path / "token"
+    token.write_text("from-a-file")
+    path = kubeconfig(tmp_path, server.url, {"tokenFile": str(token)})
+    Connection(client_configuration({"kubeconfig": path}), FakeClock()).get(REF)
+    assert server.requests[0].headers["authorization"] == "Bearer from-a-file"
+
+
 def test_the_token_of_an_exec_plugin_is_sent(serve, tmp_path):
     server = serve(OK)
     credential = {

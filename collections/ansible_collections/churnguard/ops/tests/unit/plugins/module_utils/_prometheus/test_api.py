@@ -15,7 +15,7 @@ from ansible_collections.churnguard.ops.plugins.module_utils._prometheus.api imp
     query_scalar,
     query_vector,
 )
-from ansible_collections.churnguard.ops.tests.unit.support.prometheus import FakePrometheus, refusal
+from ansible_collections.churnguard.ops.tests.unit.support.prometheus import NOW, FakePrometheus, refusal
 from ansible_collections.churnguard.ops.tests.unit.support.servers import Answer, Server, free_port, script
 
 EXPRESSION = 'sum(churnguard_requests_total{slot="blue"})'
@@ -108,12 +108,30 @@ def test_several_queries_are_answered_in_their_order_and_each_is_asked_once():
         assert query_all(prometheus.url, []) == []
 
 
+def test_all_answers_are_of_one_moment_by_the_servers_clock():
+    with FakePrometheus(lambda _query: []) as prometheus:
+        query_all(prometheus.url, ["a", "b", "c"])
+        assert prometheus.times == [f"{NOW - 2:.3f}"] * 3
+
+
 def test_one_refused_query_is_no_harm_to_the_others():
-    answers = {"good": Answer(200, vector("1")), "bad": refusal(400, "bad_data", "parse error")}
+    answers = {
+        "time()": Answer(200, {"data": {"resultType": "scalar", "result": [5.0, "5"]}}),
+        "good": Answer(200, vector("1")),
+        "bad": refusal(400, "bad_data", "parse error"),
+    }
     with Server(lambda request: answers[request.query["query"]]) as server:
         good, bad = query_all(server.url, ["good", "bad"])
     assert good[0].value == 1.0
     assert isinstance(bad, BadQuery)
+
+
+def test_a_server_that_goes_away_in_between_is_not_asked_hundreds_of_times():
+    answers = {"time()": Answer(200, {"data": {"resultType": "scalar", "result": [5.0, "5"]}})}
+    with Server(lambda request: answers.get(request.query["query"], Answer(503, "Unavailable"))) as server:
+        found = query_all(server.url, [str(number) for number in range(500)])
+        assert all(isinstance(answer, Unreachable) for answer in found)
+        assert len(server.requests) < 100
 
 
 def test_a_server_out_of_reach_is_not_asked_hundreds_of_times():
@@ -121,4 +139,4 @@ def test_a_server_out_of_reach_is_not_asked_hundreds_of_times():
         prometheus.mode = "503"
         answers = query_all(prometheus.url, [str(number) for number in range(500)])
         assert all(isinstance(answer, Unreachable) for answer in answers)
-        assert len(prometheus.queries) < 100
+        assert prometheus.queries == []

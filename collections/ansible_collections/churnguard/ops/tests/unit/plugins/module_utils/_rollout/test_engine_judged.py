@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.metrics import Metric, default_metrics
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.probe import Endpoint
+from ansible_collections.churnguard.ops.tests.unit.support.cluster import Killed
 from ansible_collections.churnguard.ops.tests.unit.support.objects import ALL_BLUE, ALL_GREEN, BLUE, GREEN
 from ansible_collections.churnguard.ops.tests.unit.support.plane import DataPlane
 from ansible_collections.churnguard.ops.tests.unit.support.prometheus import Behaviour, FakePrometheus, Traffic
@@ -184,3 +185,19 @@ def test_a_metric_that_lacks_traffic_may_ask_for_requests_of_our_own(site):
     assert (outcome.verdict, site.live, site.broken) == ("passed", V2_LIVE, [])
     assert set(asked) == {GREEN}
     assert "unknown" in site.verdicts() and "good" in site.verdicts()
+
+
+def test_what_a_controller_that_died_has_seen_counts_for_the_next(site):
+    client = site.client()
+
+    def die() -> None:
+        client.dead = True
+
+    site.clock.after(50, die)
+    with pytest.raises(Killed):
+        site.run("v2", client=client, **CANARY)
+    seen = site.journal.rollout.analysis["looks"]
+    assert seen >= 3
+    assert site.run("v2", **CANARY).verdict == "passed"
+    assert site.live == V2_LIVE
+    assert site.journal.rollout.analysis["looks"] == seen + len(site.of("sample"))
