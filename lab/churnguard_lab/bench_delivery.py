@@ -11,7 +11,6 @@ run that was broken off goes on with `--resume`. Exits 1 when a limit is broken.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -28,6 +27,10 @@ REAL_RELEASES = 2
 RELEASES = 20
 #: One canary held for several loops to look at takes 40 s of bad answers; five show how much the ratio varies.
 SHOWS = 5
+
+
+#: Simulated releases of each scenario for the judge's shares.
+JUDGED_RUNS = 500
 
 
 class Bench:
@@ -94,8 +97,11 @@ class Bench:
 
     def _judge(self) -> None:
         if "judge" not in self.runs:
-            judged = importlib.import_module("churnguard_lab.bench_judge")
-            self.runs["judge"] = judged.measure()
+            # Imported here: they take seconds and are this part's alone.
+            from churnguard_lab import bench_gate, bench_judge
+
+            runs = JUDGED_RUNS if self._releases >= RELEASES else JUDGED_RUNS * self._releases // RELEASES
+            self.runs["judge"] = [*bench_judge.measure(runs), *bench_gate.measure()]
             self.save()
 
     def _keep(self, part: str, said: dict[str, Any]) -> None:

@@ -19,7 +19,8 @@ from churnguard_lab.load.ledger import INJECTED
 
 #: Requests that have to cross the switch from v1 to v2 without one failing.
 FEWEST_REQUESTS = 12_000
-CANARY = {"app_release_strategy": "canary"}
+#: All weights have been judged by then, so the bake may be shorter than blue-green's.
+CANARY = {"app_release_strategy": "canary", "app_release_grace_period": 15}
 #: Of all requests while v4 is shipped; it never has more than 10 % of the traffic, and not for the whole time.
 MOST_CANARY_SHARE = 0.12
 

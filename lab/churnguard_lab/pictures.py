@@ -1,6 +1,6 @@
 """Draws the pictures of docs/delivery.md from the real plans of the strategies, so that they cannot go out of date.
 
-    python -m churnguard_lab.pictures        (make pictures)
+python -m churnguard_lab.pictures        (make pictures)
 """
 
 from __future__ import annotations

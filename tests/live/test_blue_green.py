@@ -55,7 +55,8 @@ def test_check_mode_plans_and_writes_nothing(world: World) -> None:
     planned = world.run(world.arguments("v2"), check=True)
     assert planned.output["changed"] is True
     names = [step["name"] for step in planned.output["steps"]]
-    assert names == ["start", "ready", "smoke", "route", "confirm", "bake", "drain", "retire"]
+    ends = ["drain", "retire", "release_size"]
+    assert names == ["hold_size", "start", "ready", "smoke", "route", "confirm", "bake", *ends]
     assert planned.output["diff"]["after"]["weights"] == {"blue": 0, "green": 100}
     assert world.versions() == before
 

@@ -1,13 +1,19 @@
-"""Canaries and rolling updates on real parts, judged by the metrics that the lab's Prometheus scrapes."""
+"""Canaries and rolling updates on real parts, judged by the metrics that the lab's Prometheus scrapes.
+
+Each scenario has an application of its own. They wait far more than they work, so they are played side by side; a test
+tells how its scenario ended.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from churnguard_lab.settings import Settings
 from watching import ask, canary, kill, reach
 from world import Result, World, finished, until
 
@@ -21,19 +27,33 @@ INTERVAL = 5
 BAD = {"error_ratio": 0.2}
 
 
+Scenario = Callable[[World, Path], None]
+SCENARIOS: list[Scenario] = []
+Played = dict[Scenario, Future[None]]
+SIDE_BY_SIDE = 3
+
+
+def scenario(play: Scenario) -> Scenario:
+    """Have `play` played with an application of its own and a folder, and its outcome told by a test."""
+    SCENARIOS.append(play)
+    return play
+
+
 def measured(world: World, port: int | None = None, **options: Any) -> dict[str, Any]:
     """An analysis by the default metrics at the lab's pace; `port` is Prometheus' or a relay's."""
     url = f"http://127.0.0.1:{port or world.lab.ports.prometheus}"
     return {"prometheus_url": url, "interval": INTERVAL, "max_hold": 60, **options}
 
 
-def judged(world: World, version: str = "v2", wrong: dict[str, Any] | None = None, **overrides: Any) -> dict[str, Any]:
+def judged(
+    world: World, version: str = "v2", wrong: dict[str, Any] | None = None, replicas: int = 1, **overrides: Any
+) -> dict[str, Any]:
     """Arguments of a canary over 50 and 100 per cent that holds each until a sample was good."""
     given = {
         "strategy": "canary",
         "canary": {"weights": [50, 100], "hold": INTERVAL, "share_requests": 20},
         "analysis": measured(world),
-        "deployment": world.deployment(version, **(wrong or {})),
+        "deployment": world.deployment(version, replicas=replicas, **(wrong or {})),
         "smoke_tests": None,
         **overrides,
     }
@@ -50,7 +70,8 @@ def first_error(result: Result) -> dict[str, Any]:
     return dict(next(one for one in found if one["name"] == "error_ratio"))
 
 
-def test_a_good_canary_gets_all_traffic_without_a_failed_request(world: World, tmp_path: Path) -> None:
+@scenario
+def a_good_canary_gets_all_traffic_without_a_failed_request(world: World, tmp_path: Path) -> None:
     world.deploy("v1")
     with world.load(tmp_path / "ledger.jsonl", rate=RATE) as summary:
         result = world.run(judged(world, grace_period=INTERVAL))
@@ -63,7 +84,8 @@ def test_a_good_canary_gets_all_traffic_without_a_failed_request(world: World, t
     assert world.replicas() == {"blue": 0, "green": 1}
 
 
-def test_a_bad_canary_is_taken_back_by_its_numbers(world: World, tmp_path: Path) -> None:
+@scenario
+def a_bad_canary_is_taken_back_by_its_numbers(world: World, tmp_path: Path) -> None:
     world.deploy("v1")
     weights = {"weights": [30, 100], "hold": 30, "share_requests": 20}
     with world.load(tmp_path / "ledger.jsonl", rate=RATE) as summary:
@@ -84,7 +106,8 @@ def test_a_bad_canary_is_taken_back_by_its_numbers(world: World, tmp_path: Path)
     assert world.replicas() == {"blue": 1, "green": 0}
 
 
-def test_testers_reach_the_canary_at_every_weight(world: World) -> None:
+@scenario
+def pinned_requests_reach_the_canary_at_every_weight(world: World, _tmp_path: Path) -> None:
     """By the header, at 0 % as well: a gate stands before the first weight."""
     world.deploy("v1")
     gates = [{"before": "50", "timeout": 120}, {"before": "100", "timeout": 120}]
@@ -109,7 +132,8 @@ def _waits_for(world: World, what: str) -> bool:
     return bool(current) and current["waiting_for"] == what
 
 
-def test_a_gate_that_nobody_answers_is_taken_back(world: World) -> None:
+@scenario
+def a_gate_that_nobody_answers_is_taken_back(world: World, _tmp_path: Path) -> None:
     world.deploy("v1")
     result = world.run(canary(world, hold=2, gates=[{"before": "50", "timeout": 3}]))
     assert result.verdict == "rolled_back"
@@ -118,7 +142,8 @@ def test_a_gate_that_nobody_answers_is_taken_back(world: World) -> None:
     assert world.replicas() == {"blue": 1, "green": 0}
 
 
-def test_a_gate_may_halt_instead(world: World) -> None:
+@scenario
+def a_gate_may_halt_instead(world: World, _tmp_path: Path) -> None:
     world.deploy("v1")
     gates = [{"before": "100", "timeout": 3, "on_timeout": "halt"}]
     result = world.run(canary(world, hold=2, gates=gates))
@@ -128,7 +153,8 @@ def test_a_gate_may_halt_instead(world: World) -> None:
     assert world.replicas() == {"blue": 1, "green": 1}
 
 
-def test_another_hand_on_the_weights_is_named_and_halts(world: World) -> None:
+@scenario
+def another_hand_on_the_weights_is_named_and_halts(world: World, _tmp_path: Path) -> None:
     world.deploy("v1")
     begin = time.monotonic()
     process = world.start(canary(world))
@@ -147,16 +173,10 @@ def test_another_hand_on_the_weights_is_named_and_halts(world: World) -> None:
     assert world.replicas() == {"blue": 1, "green": 1}
 
 
-@pytest.fixture
-def relay(world: World) -> Iterator[Relay]:
-    """What stands between the rollout and Prometheus."""
-    between = Relay(("127.0.0.1", world.lab.ports.prometheus))
-    yield between
-    between.cut()
-
-
-def test_metrics_that_are_away_for_40_s_cost_40_s(world: World, relay: Relay, tmp_path: Path) -> None:
+@scenario
+def metrics_that_are_away_for_40_s_cost_40_s(world: World, tmp_path: Path) -> None:
     world.deploy("v1")
+    relay = Relay(("127.0.0.1", world.lab.ports.prometheus))
     with world.load(tmp_path / "ledger.jsonl", rate=RATE) as summary:
         process, begin = world.start(judged(world, analysis=measured(world, relay.port))), time.monotonic()
         try:
@@ -175,8 +195,10 @@ def test_metrics_that_are_away_for_40_s_cost_40_s(world: World, relay: Relay, tm
     assert summary()["failed"] == 0
 
 
-def test_metrics_that_stay_away_cost_the_release(world: World, relay: Relay) -> None:
+@scenario
+def metrics_that_stay_away_cost_the_release(world: World, _tmp_path: Path) -> None:
     world.deploy("v1")
+    relay = Relay(("127.0.0.1", world.lab.ports.prometheus))
     analysis = measured(world, relay.port, interval=1, max_hold=6)
     process, begin = world.start(judged(world, analysis=analysis)), time.monotonic()
     try:
@@ -191,40 +213,42 @@ def test_metrics_that_stay_away_cost_the_release(world: World, relay: Relay) -> 
     assert world.ask() == (200, "v1")
 
 
-def _killed_while_holding(world: World) -> None:
-    process = world.start(canary(world, hold=5))
-    reach(world, "hold", 50)
-    kill(process)
-    assert world.weights() == {"blue": 50, "green": 50}
+@scenario
+def killed_while_it_held_and_resumed(world: World, tmp_path: Path) -> None:
+    _killed_while_it_held(world, tmp_path, "v2", lambda: canary(world, hold=5))
 
 
-def _resumed(world: World) -> tuple[Result, str]:
-    return world.run(canary(world, hold=5)), "v2"
+@scenario
+def killed_while_it_held_and_aborted(world: World, tmp_path: Path) -> None:
+    _killed_while_it_held(world, tmp_path, "v1", lambda: world.arguments("", state="aborted", smoke_tests=None))
 
 
-def _aborted(world: World) -> tuple[Result, str]:
-    return world.run(world.arguments("", state="aborted", smoke_tests=None)), "v1"
-
-
-@pytest.mark.parametrize("go_on", [_resumed, _aborted])
-def test_killed_while_it_held(world: World, tmp_path: Path, go_on: Callable[[World], tuple[Result, str]]) -> None:
+def _killed_while_it_held(world: World, tmp_path: Path, version: str, then: Callable[[], dict[str, Any]]) -> None:
     world.deploy("v1")
     with world.load(tmp_path / "ledger.jsonl", rate=RATE) as summary:
-        _killed_while_holding(world)
-        result, version = go_on(world)
+        process = world.start(canary(world, hold=5))
+        reach(world, "hold", 50)
+        kill(process)
+        assert world.weights() == {"blue": 50, "green": 50}
+        result = world.run(then())
     assert not result.failed, result.message
     assert world.ask() == (200, version)
     assert summary()["failed"] == 0
-    assert world.info()["version"] == version
-    assert world.info()["unfinished"] is False
+    info = world.info()
+    assert (info["version"], info["unfinished"]) == (version, False)
 
 
 def rolling(world: World, version: str = "v2", wrong: dict[str, Any] | None = None) -> dict[str, Any]:
-    return judged(world, version, strategy="rolling", deployment=world.deployment(version, replicas=2, **(wrong or {})))
+    given = judged(world, version, wrong, replicas=2, strategy="rolling")
+    # Pods end under traffic: each has to outlast the gateway's learning of it, which takes a second, or more here.
+    spec = given["deployment"]["spec"]["template"]["spec"]
+    spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"] = 5
+    return given
 
 
-def test_a_good_rolling_update_replaces_the_pods_in_place(world: World, tmp_path: Path) -> None:
-    world.deploy("v1", deployment=world.deployment("v1", replicas=2))
+@scenario
+def a_good_rolling_update_replaces_the_pods_in_place(world: World, tmp_path: Path) -> None:
+    world.deploy("v1", deployment=rolling(world, "v1")["deployment"])
     with world.load(tmp_path / "ledger.jsonl", rate=RATE) as summary:
         result = world.run(rolling(world))
     assert result.verdict == "passed", result.message
@@ -234,8 +258,9 @@ def test_a_good_rolling_update_replaces_the_pods_in_place(world: World, tmp_path
     assert world.replicas() == {"blue": 2, "green": 0}
 
 
-def test_a_bad_rolling_update_is_undone(world: World, tmp_path: Path) -> None:
-    world.deploy("v1", deployment=world.deployment("v1", replicas=2))
+@scenario
+def a_bad_rolling_update_is_undone(world: World, tmp_path: Path) -> None:
+    world.deploy("v1", deployment=rolling(world, "v1")["deployment"])
     before = world.apps.read_namespaced_deployment("shop-blue", world.namespace)
     with world.load(tmp_path / "ledger.jsonl", rate=RATE) as summary:
         result = world.run(rolling(world, wrong=BAD))
@@ -246,7 +271,8 @@ def test_a_bad_rolling_update_is_undone(world: World, tmp_path: Path) -> None:
     assert {world.ask() for _ in range(10)} == {(200, "v1")}
 
 
-def test_a_late_way_back_is_quick_with_a_warm_slot(world: World, tmp_path: Path) -> None:
+@scenario
+def a_late_way_back_is_quick_with_a_warm_slot(world: World, tmp_path: Path) -> None:
     world.deploy("v1")
     world.deploy("v2", retire=False)
     assert world.replicas() == {"blue": 1, "green": 1}
@@ -263,3 +289,26 @@ def test_a_late_way_back_is_quick_with_a_warm_slot(world: World, tmp_path: Path)
     assert result.verdict == "passed", result.message
     assert world.ask() == (200, "v1")
     assert summary()["failed"] == 0
+
+
+@pytest.fixture(scope="module")
+def played(request: pytest.FixtureRequest, lab: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """The scenarios that were chosen, under way."""
+    items = [item for item in request.session.items if item.path == request.path and isinstance(item, pytest.Function)]
+    chosen = [item.callspec.params["play"] for item in items]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield {play: pool.submit(_play, play, lab, tmp_path_factory.mktemp("scenario")) for play in chosen}
+
+
+def _play(play: Scenario, lab: Settings, folder: Path) -> None:
+    world = World(lab)
+    world.create()
+    try:
+        play(world, folder)
+    finally:
+        world.destroy()
+
+
+@pytest.mark.parametrize("play", SCENARIOS, ids=lambda play: play.__name__)
+def test_scenario(played: Played, play: Scenario) -> None:
+    played[play].result()

@@ -353,7 +353,9 @@ def test_limits_that_a_release_holds_are_left_to_it(site, cluster):
         run = site(*options, app_manifests_hpa_min_replicas=4, app_manifests_hpa_max_replicas=20)
         assert (run.code, run.changed) == (0, changed), run.output
         assert limits() == {SLOTS[0]: (10, 30), SLOTS[1]: (4, 20)}
-        assert "holds maxReplicas of churnguard-api-blue, minReplicas of churnguard-api-blue: left as they are" in run.text
+        assert (
+            "holds maxReplicas of churnguard-api-blue, minReplicas of churnguard-api-blue: left as they are" in run.text
+        )
 
     # Another hand on another field of the same object still stops the run.
     behavior = {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 7}}}}

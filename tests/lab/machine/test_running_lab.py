@@ -41,7 +41,8 @@ def namespace(admin: client.ApiClient) -> Iterator[str]:
 def test_every_part_is_ready(lab: settings.Settings) -> None:
     words = supervise.status(lab)
     assert {name: text for name, text in words.items() if not text.startswith("ready")} == {}
-    assert {"etcd", "kube-apiserver", "node", "gateway", "prometheus", "pushgateway", "postgresql", "redis", "moto"} <= set(words)
+    wanted = {"etcd", "kube-apiserver", "node", "gateway", "prometheus", "pushgateway", "postgresql", "redis", "moto"}
+    assert wanted <= set(words)
 
 
 def test_everything_listens_on_loopback_alone(lab: settings.Settings) -> None:

@@ -214,4 +214,4 @@ def _metric_options() -> str:
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = _DOCUMENTATION.replace("{METRIC_OPTIONS}", _metric_options())
+    DOCUMENTATION: str = _DOCUMENTATION.replace("{METRIC_OPTIONS}", _metric_options())

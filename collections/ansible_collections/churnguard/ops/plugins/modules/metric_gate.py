@@ -104,7 +104,7 @@ options:
 seealso:
   - module: churnguard.ops.rollout
   - name: Instant queries of Prometheus
-    description: What the metrics' expressions are sent to. docs/judge.md in the repository has the tests and their limits.
+    description: What the metrics' expressions are sent to; docs/judge.md in the repository has the tests.
     link: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
 author:
   - churnguard.ops contributors (@churnguard)

@@ -85,7 +85,11 @@ def query_vector(url: str, expression: str, timeout: float = 5.0, at: float | No
         raise Unreachable(f"this is no answer of Prometheus: {str(answer)[:200]}") from error
 
 
-def query_all(url: str, expressions: Sequence[str], timeout: float = 5.0) -> list[list[Series] | QueryError]:
+# As text, because Python 3.9 knows no | between types.
+Answers = "list[list[Series] | QueryError]"
+
+
+def query_all(url: str, expressions: Sequence[str], timeout: float = 5.0) -> Answers:
     """The answers to several expressions for one and the same moment, asked side by side, each only once; errors stand
     in the answer's place.
 

@@ -10,14 +10,12 @@ from typing import Any
 
 from .._common.clock import Clock
 from .._common.errors import OperationError
-from .._prometheus.api import BadQuery, QueryError, Series, Unreachable, query_all
+from .._prometheus.api import Answers, BadQuery, QueryError, Unreachable, query_all
 from . import statistics
 from .evidence import Reading, Readings
 from .judge import Judge, Sample
 from .metrics import Metric, Scope
 from .model import Release, Target
-
-Answers = list["list[Series] | QueryError"]
 
 
 class Analysis:

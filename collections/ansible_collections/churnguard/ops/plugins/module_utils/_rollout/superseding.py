@@ -25,22 +25,21 @@ def make_way(api: RolloutApi, lock: Lock, clock: Clock, recorder: Recorder, targ
     subject = recorder.subject
     Messenger(api, target, clock, recorder).ask(control.ABORT, False, lock.identity, f"superseded by {version}")
     recorder.subject = subject
-    held: LockHeld | None = None
     taken_over = False
 
     def look() -> Finding:
-        nonlocal held, taken_over
+        nonlocal taken_over
         try:
             taken_over = lock.acquire()
         except LockHeld as error:
-            held = error
             return Finding(PENDING, f"waiting for {error.holder} to take its version back")
         return Finding(DONE, "the way is free")
 
     finding, waited = wait_until(
         look, clock, _PATIENCE, on_pending=lambda f, waited: recorder.progress(f.detail, waited, _PATIENCE)
     )
-    if not finding.done and held is not None:
-        raise held
+    if not finding.done:
+        # The last try says in its own words who is in the way.
+        taken_over = lock.acquire()
     recorder.event("superseded", f"the version under way was taken back within {waited:.0f} s")
     return taken_over

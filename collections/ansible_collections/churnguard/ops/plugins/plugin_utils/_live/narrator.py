@@ -147,7 +147,7 @@ def _stage(data: Mapping[str, Any]) -> str:
     if data.get("service"):
         step = f"{data['service']} {step}"
     name = step if share and step.endswith(share) else f"{step} {share}".strip()
-    return name if len(name) <= _EVENT_WIDTH else shorten(f"{step.split(' ')[0]} {share}".strip(), _EVENT_WIDTH)
+    return name if len(name) <= _EVENT_WIDTH else shorten(f"{step.partition(' ')[0]} {share}".strip(), _EVENT_WIDTH)
 
 
 def _mark(data: Mapping[str, Any]) -> str:

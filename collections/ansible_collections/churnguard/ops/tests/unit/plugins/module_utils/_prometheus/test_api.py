@@ -97,7 +97,7 @@ def test_a_scalar_is_a_series_without_labels():
 def test_a_wrong_query_is_told_from_a_server_out_of_reach(answer, kind):
     with Server(script(answer)) as server, pytest.raises(QueryError) as refused:
         query_vector(server.url, EXPRESSION)
-    assert type(refused.value) is kind
+    assert refused.type is kind
 
 
 def test_several_queries_are_answered_in_their_order_and_each_is_asked_once():

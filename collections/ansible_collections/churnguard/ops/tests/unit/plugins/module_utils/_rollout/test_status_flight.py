@@ -37,9 +37,9 @@ def holding(**changes):
     return one
 
 
-def shown(one, lease=LEASE, **more) -> dict:
+def shown(one, **more) -> dict:
     seen = observed(QUARTER, journal(stable=release(), rollout=one))
-    found = describe(seen, {BLUE: [], GREEN: []}, lease, more.pop("now", NOW), target(), **more)
+    found = describe(seen, {BLUE: [], GREEN: []}, more.pop("lease", LEASE), more.pop("now", NOW), target(), **more)
     json.dumps(found)  # goes to a callback plugin and into a report
     return found
 
