@@ -16,6 +16,11 @@ from .model import ANNOTATION_HASH, ANNOTATION_VERSION, Release, Target
 
 def check_manifest(manifest: dict[str, Any], target: Target, version: str) -> None:
     """Refuse a Deployment that cannot work, before anything is touched. Raises OperationError."""
+    if not version.strip():
+        # An explicit null passes Ansible's own check of required options.
+        raise OperationError(
+            f"roll out {target}", "no version is given.", "set option 'version' to what is to be shipped."
+        )
     what = f"use the Deployment given for {target} {version}"
     if manifest.get("kind") != "Deployment" or manifest.get("apiVersion") != "apps/v1":
         raise OperationError(

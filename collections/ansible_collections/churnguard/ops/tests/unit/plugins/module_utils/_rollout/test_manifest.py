@@ -167,3 +167,9 @@ def test_a_replacement_keeps_other_hands_labels_and_annotations_and_the_version_
     assert obj["metadata"]["resourceVersion"] == "7"
     assert "paused" not in obj["spec"]
     assert live["metadata"]["labels"]["version"] == "v1"
+
+
+@pytest.mark.parametrize("version", ["", " "])
+def test_a_release_without_a_version_is_refused(version):
+    with pytest.raises(OperationError, match="no version is given"):
+        check_manifest(manifest("v1"), target(), version)
