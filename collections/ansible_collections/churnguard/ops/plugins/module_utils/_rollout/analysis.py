@@ -48,6 +48,8 @@ class Analysis:
     def check(self, candidate: Release, stable: Release | None) -> str:
         """Ask every query once, before anything starts. Raises OperationError with Prometheus' message for one that it
         refuses. Returns "" or, as that is no reason to refuse a release, why Prometheus cannot be reached."""
+        # There is time now; once the version gets traffic, each second of it is one unjudged.
+        statistics.preload()
         self._scopes = self._scoped(candidate, stable)
         answers = query_all(self._url, self.queries(), self._timeout)
         away = ""

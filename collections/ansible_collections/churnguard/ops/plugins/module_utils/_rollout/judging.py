@@ -29,6 +29,7 @@ class Judging:
         self._looks = 0
         self._wants_probe = False
         self._began = False
+        self._begun_at: int | None = None
 
     def check(self, candidate: Release, stable: Release | None) -> None:
         """Before anything starts: raises OperationError for a query that Prometheus refuses."""
@@ -43,6 +44,19 @@ class Judging:
         # Once all traffic has moved, the old version's last requests say nothing about now.
         self._analysis.begin_stage(rollout.candidate, None if weight == 100 else rollout.previous, forget)
         self._next = self._context.clock.monotonic() + self._context.settings.analysis_interval
+        self._begun_at = None
+
+    def begin_weight(self) -> None:
+        """A weight has been written: what is measured while it is confirmed on the data plane counts for the hold that
+        follows, whose first sample is due an interval after the weight, not after the last probe."""
+        self.begin_stage()
+        self._begun_at = self._context.step.args.get("weight")
+
+    def enter_hold(self) -> None:
+        """The hold of a weight begins, and with it the stage, unless that began when the weight was written."""
+        if self._begun_at is None or self._begun_at != self._context.step.args.get("weight"):
+            self.begin_stage()
+        self._begun_at = None
 
     def _remember(self, rollout: Rollout) -> None:
         """What an earlier process has seen of this release counts: it is the same release, looked at once more."""

@@ -46,7 +46,7 @@ class Steps:
         self.context = Context(api, lock, clock, recorder, target, settings)
         self._judging = judging = Judging(self.context, analysis) if analysis else None
         sizes = SizeSteps(self.context)
-        traffic = TrafficSteps(self.context, sizes)
+        traffic = TrafficSteps(self.context, sizes, judging)
         slots = SlotSteps(self.context, traffic, judging)
         self._flags = FlagSteps(self.context)
         watch = WatchSteps(self.context, judging, self._flags)

@@ -12,6 +12,7 @@ from .._common.waiting import DONE, PENDING, Finding
 from .._kubernetes.errors import Conflict
 from . import probe
 from .context import WRITE_ATTEMPTS, Context, StepFailed
+from .judging import Judging
 from .model import Release
 from .routing import describe, read_split, route_applied, split_patch
 from .size_steps import SizeSteps
@@ -29,9 +30,10 @@ _MOST_SHARE_PROBES = 2000
 class TrafficSteps:
     """Runs ROUTE and CONFIRM."""
 
-    def __init__(self, context: Context, sizes: SizeSteps) -> None:
+    def __init__(self, context: Context, sizes: SizeSteps, judging: Judging | None) -> None:
         self._context = context
         self._sizes = sizes
+        self._judging = judging
 
     def route(self) -> None:
         """The router has the weights of the step; never towards a slot that is not ready."""
@@ -59,6 +61,8 @@ class TrafficSteps:
             target = context.target
             raise StepFailed(f"{target.router_kind} {target.router_name} kept changing while being written")
         context.recorder.event("weights", describe(goal), {"weights": goal})
+        if self._judging is not None and step.slot == context.rollout.candidate.slot:
+            self._judging.begin_weight()
 
     def confirm(self) -> None:
         """The gateway has taken the weights, and replies come from where they should."""

@@ -63,7 +63,7 @@ class WatchSteps:
             context.recorder.event("gate", text, {"before": before, "state": "waiting"})
             context.save()
         if hold.judged and self._judging is not None:
-            self._judging.begin_stage()
+            self._judging.enter_hold()
 
     def _until_over(self, hold: Hold) -> None:
         context = self._context
