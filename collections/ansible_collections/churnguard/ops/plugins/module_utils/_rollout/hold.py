@@ -43,6 +43,7 @@ class Hold:
     approved: bool = False
     verdict: str = ""
     reason: str = ""
+    cause: str = ""
 
     @classmethod
     def of(cls, step: Step, judged: bool, max_hold: float, pause_timeout: float) -> Hold:
@@ -70,10 +71,10 @@ class Hold:
         elif not self.paused:
             self.held += seconds
 
-    def judge(self, verdict: str, reason: str) -> bool:
-        """Take a sample in; whether it has just frozen the weight."""
-        began = verdict != GOOD and not self.is_frozen
-        self.verdict, self.reason = verdict, reason
+    def judge(self, verdict: str, reason: str, cause: str = "") -> bool:
+        """Take a sample in; whether it has just frozen the weight, or keeps it frozen for another cause."""
+        began = verdict != GOOD and (not self.is_frozen or cause != self.cause)
+        self.verdict, self.reason, self.cause = verdict, reason, cause
         if verdict == GOOD:
             self.frozen = 0.0
         return began
@@ -81,7 +82,7 @@ class Hold:
     def again(self) -> None:
         """From the beginning: what was seen does not count."""
         self.held = self.frozen = 0.0
-        self.verdict = self.reason = ""
+        self.verdict = self.reason = self.cause = ""
 
     @property
     def left(self) -> float:

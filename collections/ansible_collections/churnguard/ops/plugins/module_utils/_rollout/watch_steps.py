@@ -133,7 +133,7 @@ class WatchSteps:
         sample = judging.sample(hold)
         if sample.verdict != GOOD and sample.decisive:
             raise StepFailed(sample.reason)
-        if hold.judge(sample.verdict, sample.reason):
+        if hold.judge(sample.verdict, sample.reason, sample.cause):
             context.recorder.event("frozen", f"{context.step.label}: {sample.reason}", {"cause": sample.cause})
 
     # -- people ------------------------------------------------------------------------------------------------

@@ -127,3 +127,11 @@ def test_again_forgets_time_and_verdict():
 def test_the_number_of_looks_covers_every_hold_the_bake_and_one_freeze():
     pace = Pace(weights=((10, 600.0), (50, 600.0), (100, 10.0)), bake_seconds=300.0)
     assert planned_looks(pace, 30.0, 600.0) == 20 + 20 + 1 + 10 + 20
+
+
+def test_another_cause_is_told_but_the_same_one_only_once():
+    one = hold()
+    told = [one.judge("unknown", "why", cause) for cause in ("no_data", "no_data", "metrics_unavailable")]
+    assert told == [True, False, True]
+    assert not one.judge("good", "")
+    assert one.judge("unknown", "why", "no_data")
