@@ -11,6 +11,6 @@ from ansible.module_utils import _internal
 
 @pytest.fixture(autouse=True)
 def no_controller(monkeypatch):
-    """Where a controller's plugins were imported, as other tests here do, a module's warnings go to the terminal instead
-    of its result; a module's own process has none of them."""
+    """Where a controller's plugins were imported, as other tests here do, a module's warnings go to the terminal and
+    not into its result; a module's own process has none of them."""
     monkeypatch.setattr(_internal, "is_controller", False)
