@@ -56,7 +56,7 @@ def measure() -> list[dict[str, Any]]:
         load.stop()
     ended(journey.playbook("report", name, quiet=True))
     report = journey.read_report(name)
-    say("v6, crashing")
+    say("v5, crashing")
     crash_refusal = crash_refusal_seconds(lab, name)
     say(f"v2 again, {NOOP_RUNS} times")
     again = [ended(journey.playbook("deploy", name, quiet=True, app_release_version="v2")) for _ in range(NOOP_RUNS)]
@@ -92,7 +92,7 @@ def crash_refusal_seconds(lab: settings.Settings, name: str) -> float:
     stop = threading.Event()
     watcher = threading.Thread(target=watch_crash, args=(lab, seen, stop), daemon=True)
     watcher.start()
-    run = journey.playbook("deploy", name, quiet=True, app_release_version="v6")
+    run = journey.playbook("deploy", name, quiet=True, app_release_version="v5")
     end = time.monotonic()
     stop.set()
     watcher.join()
@@ -104,7 +104,7 @@ def crash_refusal_seconds(lab: settings.Settings, name: str) -> float:
 def watch_crash(lab: settings.Settings, seen: list[float], stop: threading.Event) -> None:
     core = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(str(lab.kubeconfig)))
     while not stop.wait(0.1) and not seen:
-        for pod in core.list_namespaced_pod(NAMESPACE, label_selector="version=v6").items:
+        for pod in core.list_namespaced_pod(NAMESPACE, label_selector="version=v5").items:
             for status in pod.status.container_statuses or []:
                 if status.state.waiting and status.state.waiting.reason == "CrashLoopBackOff":
                     seen.append(time.monotonic())

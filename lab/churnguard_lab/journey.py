@@ -26,14 +26,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 IMAGE = "churnguard/api"
 HOST = "churnguard.lab"
 RATE = 200
-#: Three good versions, one that never becomes ready, one that fails every fifth request, one that crashes.
+#: Two good versions, one that never becomes ready, one that fails every fifth request, one that crashes.
 VERSIONS = {
     "v1": Faults(),
     "v2": Faults(),
     "v3": Faults(never_ready=True),
     "v4": Faults(error_ratio=0.2),
-    "v5": Faults(),
-    "v6": Faults(crash_after_s=1.0),
+    "v5": Faults(crash_after_s=1.0),
 }
 #: No journey needs longer traffic than this; the generator stops by itself.
 LONGEST_LOAD_S = 600
