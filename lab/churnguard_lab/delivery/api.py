@@ -9,7 +9,7 @@ from churnguard_lab import journey
 from churnguard_lab.delivery import facts, stage
 from churnguard_lab.settings import Settings
 
-GOOD = ("v2", "v5")
+GOOD = ("v1", "v2")
 BAD = "v4"
 PACE = {
     "app_release_strategy": "canary",
