@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.lab
 
 STATE = Path(os.environ.get("CHURNGUARD_LAB_DIR") or ROOT / ".lab")
 # Crashes as soon as it is started, so that the pods never become ready.
+LONG_BAKE = {"app_release_grace_period": 120}
 VERSIONS = {"v1": [], "v2": [], "v3": ["--crash-after", "0.1"]}
 
 
@@ -52,7 +54,7 @@ def playbook(
     }
 
     def run(name: str, *options: str, **more: Any) -> Run:
-        return run_playbook(name, "lab", *options, **variables, **more)
+        return run_playbook(name, "lab", *options, **{**variables, **more})
 
     yield run
     shutil.rmtree(STATE / "images" / namespace)
@@ -83,6 +85,22 @@ def test_nothing_is_started_without_credentials(playbook, namespace, api):
     assert client.AppsV1Api(api).list_namespaced_deployment(namespace).items == []
     # What has been done so far stays: the Secret can be created in the namespace now.
     assert client.CoreV1Api(api).read_namespace(namespace).status.phase == "Active"
+
+
+def test_a_deploy_that_somebody_aborts_fails_and_the_command_does_not(playbook, credentials):
+    playbook("site").passed()
+    credentials()
+    playbook("deploy", app_release_version="v1").passed()
+    with ThreadPoolExecutor() as pool:
+        deploy = pool.submit(playbook, "deploy", app_release_version="v2", **LONG_BAKE)
+        command: Run | None = None
+        # Before the rollout has begun there is nothing to abort, which is no error.
+        while not deploy.done() and (command is None or "Asked: abort" not in command.text):
+            command = playbook("control", app_release_command="abort", app_release_command_by="jo@desk")
+            assert command.code == 0, command.output
+    run = deploy.result()
+    assert run.code != 0
+    assert "v2 was aborted: aborted by jo@desk" in run.text
 
 
 def test_the_journey(playbook, credentials, namespace, tmp_path):

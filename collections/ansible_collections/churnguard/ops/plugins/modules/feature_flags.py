@@ -195,14 +195,14 @@ msg:
 from dataclasses import replace
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
 from ansible_collections.churnguard.ops.plugins.module_utils._flags.api import FlagsApi, Stored
 from ansible_collections.churnguard.ops.plugins.module_utils._flags.args import api_of, place_argument_spec, shown
 from ansible_collections.churnguard.ops.plugins.module_utils._flags.model import read_requests
 from ansible_collections.churnguard.ops.plugins.module_utils._flags.plan import Plan, Wish, decide
 from ansible_collections.churnguard.ops.plugins.module_utils._flags.store import change
-from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes import connection as kubernetes_connection
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.access import need_kubernetes
 
 
 def argument_spec() -> dict[str, dict[str, Any]]:
@@ -246,10 +246,7 @@ def message(api: FlagsApi, plan: Plan, check_mode: bool) -> str:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    if not kubernetes_connection.HAS_KUBERNETES:
-        module.fail_json(
-            msg=missing_required_lib("kubernetes"), exception=kubernetes_connection.KUBERNETES_IMPORT_ERROR
-        )
+    need_kubernetes(module)
     try:
         api, stored, plan = run(module.params, module.check_mode)
     except OperationError as error:

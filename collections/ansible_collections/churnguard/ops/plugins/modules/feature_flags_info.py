@@ -128,19 +128,16 @@ resource_version:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
 from ansible_collections.churnguard.ops.plugins.module_utils._flags.args import api_of, place_argument_spec, shown
 from ansible_collections.churnguard.ops.plugins.module_utils._flags.validate import document_problems
-from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes import connection as kubernetes_connection
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.access import need_kubernetes
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=place_argument_spec(), supports_check_mode=True)
-    if not kubernetes_connection.HAS_KUBERNETES:
-        module.fail_json(
-            msg=missing_required_lib("kubernetes"), exception=kubernetes_connection.KUBERNETES_IMPORT_ERROR
-        )
+    need_kubernetes(module)
     try:
         api = api_of(module.params)
         stored = api.read()

@@ -182,6 +182,11 @@ steps:
   type: list
   elements: dict
   sample: [{"name": "start", "slot": "green", "status": "done", "started": "", "finished": ""}]
+achieved:
+  description: Whether what was asked for has come about. A version that was aborted by somebody has not, although the
+    envelope's verdict is no failure of the version.
+  returned: same as envelope
+  type: bool
 msg:
   description: The outcome in a sentence.
   returned: always
@@ -190,11 +195,11 @@ msg:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
 from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import FAILED, Recorder
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
-from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes import connection as kubernetes_connection
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout import outlets
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.args import target_argument_spec, target_of
@@ -234,9 +239,7 @@ def run(module: AnsibleModule, recorder: Recorder, clock: Clock) -> Outcome:
     desired = desired_of(params, target)
     settings = Settings(**data_plane_settings(params), **release_settings(params))
     analysis = analysis_of(params, desired, target, clock)
-    configuration = kubernetes_connection.client_configuration(params)
-    connection = kubernetes_connection.Connection(configuration, clock, params["api_patience"])
-    engine = build_engine(connection, target, settings, params["lease_duration"], clock, recorder, analysis)
+    engine = build_engine(connect(params, clock), target, settings, params["lease_duration"], clock, recorder, analysis)
     return engine.run(desired, module.check_mode)
 
 
@@ -254,10 +257,7 @@ def main() -> None:
         supports_check_mode=True,
         required_if=[("state", "present", ["version", "deployment"])],
     )
-    if not kubernetes_connection.HAS_KUBERNETES:
-        module.fail_json(
-            msg=missing_required_lib("kubernetes"), exception=kubernetes_connection.KUBERNETES_IMPORT_ERROR
-        )
+    need_kubernetes(module)
     clock = Clock()
     path = module.params["progress_file"]
     recorder = Recorder(clock, "rollout", append_to(path) if path else None)
@@ -271,11 +271,12 @@ def main() -> None:
             recorder.event("failed", str(error))
             if told is not None:
                 told.finish(FAILED)
-            result["envelope"] = recorder.envelope(FAILED, changed=True)
+            result.update(achieved=False, envelope=recorder.envelope(FAILED, changed=True))
         module.fail_json(**result)
     told.finish(outcome.verdict)
     result = {
         "changed": outcome.changed,
+        "achieved": not outcome.failed,
         "msg": outcome.message,
         "steps": outcome.steps,
         "envelope": recorder.envelope(outcome.verdict, outcome.changed),

@@ -151,6 +151,11 @@ release:
     C(reversible_until), C(irreversible) and C(reason).
   returned: same as envelope, unless the group never had one
   type: dict
+achieved:
+  description: Whether what was asked for has come about. A version that was aborted by somebody has not, although the
+    envelope's verdict is no failure of the version.
+  returned: same as envelope
+  type: bool
 msg:
   description: The outcome in a sentence.
   returned: always
@@ -163,9 +168,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
 from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import FAILED, Recorder
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout import outlets
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.args import target_argument_spec
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.group_engine import GroupEngine
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.group_session import Builder, service_options
@@ -219,11 +224,12 @@ def main() -> None:
             recorder.event("failed", str(error))
             if told is not None:
                 told.finish(FAILED)
-            result["envelope"] = recorder.envelope(FAILED, changed=True)
+            result.update(achieved=False, envelope=recorder.envelope(FAILED, changed=True))
         module.fail_json(**with_release(result, engine))
     told.finish(outcome.verdict)
     result = {
         "changed": outcome.changed,
+        "achieved": not outcome.failed,
         "msg": outcome.message,
         "steps": outcome.steps,
         "envelope": recorder.envelope(outcome.verdict, outcome.changed),

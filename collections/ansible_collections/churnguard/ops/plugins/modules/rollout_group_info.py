@@ -113,10 +113,10 @@ group:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout import group_journal, group_status
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout import journal as codec
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.api import RolloutApi
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.group import group_target
 

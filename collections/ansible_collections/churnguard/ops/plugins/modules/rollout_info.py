@@ -118,9 +118,9 @@ rollout:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout import control, status
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.api import RolloutApi
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.args import target_argument_spec, target_of
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.lock import process_is_dead

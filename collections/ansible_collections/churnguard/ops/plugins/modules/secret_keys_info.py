@@ -72,10 +72,10 @@ key_names:
   sample: [database-url, redis-url]
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
-from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes import connection as kubernetes_connection
+from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.objects import Ref
 
@@ -90,14 +90,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if not kubernetes_connection.HAS_KUBERNETES:
-        module.fail_json(
-            msg=missing_required_lib("kubernetes"), exception=kubernetes_connection.KUBERNETES_IMPORT_ERROR
-        )
+    need_kubernetes(module)
     try:
-        configuration = kubernetes_connection.client_configuration(module.params)
-        connection = kubernetes_connection.Connection(configuration, Clock(), module.params["api_patience"])
-        secret = connection.get(Ref("Secret", module.params["namespace"], module.params["name"]))
+        secret = connect(module.params, Clock()).get(Ref("Secret", module.params["namespace"], module.params["name"]))
     except OperationError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, exists=secret is not None, key_names=sorted((secret or {}).get("data") or {}))

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from .._common.clock import Clock
-from .._kubernetes import connection as kubernetes_connection
+from .._kubernetes.access import connect
 from .._kubernetes.args import auth_argument_spec
 from .api import FlagsApi
 from .model import DESCRIPTION, EXPIRES, OWNER, Document, Flag, is_expired, metadata_of, type_of
@@ -32,9 +32,7 @@ def place_argument_spec() -> dict[str, dict[str, Any]]:
 
 def api_of(params: dict[str, Any]) -> FlagsApi:
     """The connection that the parameters describe. Raises OperationError."""
-    configuration = kubernetes_connection.client_configuration(params)
-    connection = kubernetes_connection.Connection(configuration, Clock(), params["api_patience"])
-    return FlagsApi(connection, params["namespace"], params["name"], params["key"])
+    return FlagsApi(connect(params, Clock()), params["namespace"], params["name"], params["key"])
 
 
 def shown(document: Document, today: date) -> list[dict[str, Any]]:

@@ -20,6 +20,9 @@ from .model import Rollout
 class StepAborted(Exception):
     """Somebody asked for the rollout to be taken back."""
 
+    def __init__(self, request: Request) -> None:
+        super().__init__(f"aborted by {request.by}" + (f": {request.reason}" if request.reason else ""))
+
 
 class Desk:
     """Hands out requests that are not handled yet; looks at most every C(interval) seconds."""
@@ -70,4 +73,4 @@ class Desk:
                 save()
                 continue
             self.settle(rollout, request, "taking back")
-            raise StepAborted(f"aborted by {request.by}" + (f": {request.reason}" if request.reason else ""))
+            raise StepAborted(request)

@@ -73,9 +73,7 @@ class Engine:
         if decision.kind == plan.REFUSE:
             # What looks unfinished or moved by hand may be a run that is under way: its name helps more.
             self._lock.check()
-        if decision.kind == plan.DEPLOY and decision.candidate is not None:
-            gates = [gate.flag for gate in desired.pace.gates if gate.flag]
-            self._steps.check(decision.candidate, decision.stable, desired.flags, gates)
+        self._check(decision, desired)
         if check_mode or decision.kind in (plan.NOTHING, plan.REFUSE):
             outcome = self._without_acting(decision, desired)
         else:
@@ -94,6 +92,12 @@ class Engine:
             self._recorder.event("failed", f"the state afterwards could not be read: {error}")
             return before
 
+    def _check(self, decision: plan.Decision, desired: Desired) -> None:
+        """What can be known before anything starts. Raises OperationError."""
+        if decision.kind == plan.DEPLOY and decision.candidate is not None:
+            gates = [gate.flag for gate in desired.pace.gates if gate.flag]
+            self._steps.check(decision.candidate, decision.stable, desired.flags, gates)
+
     # -- deciding ----------------------------------------------------------------------------------------------
 
     def _describe_subject(self, decision: plan.Decision, desired: Desired, journal: Journal) -> None:
@@ -105,7 +109,7 @@ class Engine:
             "namespace": self._target.namespace,
             "version": candidate.version if candidate else desired.version,
             "previous_version": previous.version if previous and previous is not candidate else None,
-            "strategy": desired.strategy,
+            "strategy": decision.strategy or (unfinished.strategy if unfinished else desired.strategy),
             "slot": candidate.slot if candidate else None,
         }
 
@@ -168,6 +172,9 @@ class Engine:
             self._recorder.event("planned", decision.reason)
             journal = observed.journal
             if decision.kind == plan.DEPLOY:
+                if changed:
+                    # An unfinished rollout was in the way of the first check.
+                    self._check(decision, desired)
                 self._begin(observed, decision, desired)
                 return self._forward(journal, desired)
             if decision.kind == plan.TAKE_BACK:
@@ -201,8 +208,7 @@ class Engine:
         rollout.traffic_moved = rollout.sides[0][candidate.slot] > 0
         live = observed.deployments[candidate.slot]
         if decision.stable is not None and decision.stable.slot == candidate.slot and live is not None:
-            # A rolling update overwrites what it may have to go back to; its journal may have been lost, or be of
-            # another size by now.
+            # A rolling update overwrites what it may have to go back to, and the journal may have been lost.
             observed.journal.manifests.setdefault("stable", recorded_manifest(live))
         codec.begin(observed.journal, rollout, decision.manifest)
         self._store.save(observed.journal)

@@ -85,6 +85,8 @@ def pace_of(params: dict[str, Any], target: Target) -> Pace:
         _check_canary(weights, params, target)
     else:
         weights = []
+    if params["state"] == "present" and params["analysis"] and not params["analysis"]["prometheus_url"].strip():
+        raise _wrong("analysis.prometheus_url", "it is empty.", "name the Prometheus that scrapes the application.")
     for gate in params["gates"]:
         _check_gate(gate, weights)
         if gate["flag"] and params["feature_flags"] is None:

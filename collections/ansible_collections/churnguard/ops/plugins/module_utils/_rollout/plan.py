@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._common.envelope import PASSED
@@ -33,7 +33,7 @@ class Decision:
     stable: Release | None = None
     manifest: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
-    strategy: str = BLUE_GREEN
+    strategy: str = ""
 
 
 def decide(observed: Observed, desired: Desired, target: Target) -> Decision:
@@ -77,7 +77,9 @@ def _finish_off(stable: Release, left: Release, desired: Desired, target: Target
     """The rest of a rollout whose traffic has moved and whose journal is gone."""
     steps = rest_after_switch(stable, left, target, desired.pace)
     reason = f"{stable.version} has all traffic in slot {stable.slot}; {left.version} still runs in {left.slot}"
-    return Decision(DEPLOY, reason, candidate=stable, stable=left, manifest=desired.deployment, steps=steps)
+    return Decision(
+        DEPLOY, reason, candidate=stable, stable=left, manifest=desired.deployment, steps=steps, strategy=BLUE_GREEN
+    )
 
 
 def broken_part(observed: Observed, target: Target) -> Decision | None:
@@ -288,11 +290,14 @@ def _deploy(
     default_replicas: int = 1,
 ) -> Decision:
     # What has proved itself before comes back at once: no second analysis, and never into the slot that serves.
-    strategy = BLUE_GREEN if desired.state == "rolled_back" else desired.strategy
+    back = desired.state == "rolled_back"
+    strategy = BLUE_GREEN if back else desired.strategy
+    # Nor does a way back wait for anybody's approval.
+    pace = replace(desired.pace, gates=()) if back else desired.pace
     slot = _slot_for(strategy, stable, target)
     size = desired.replicas or (stable.replicas if stable else manifest["spec"].get("replicas", default_replicas))
     candidate = Release(slot, version, digest, int(size))
-    steps = steps_of(strategy, candidate, stable, target, desired.pace)
+    steps = steps_of(strategy, candidate, stable, target, pace)
     reason = f"{version} into slot {slot}" + (f", replacing {stable.version} in {stable.slot}" if stable else "")
     return Decision(
         DEPLOY, reason, candidate=candidate, stable=stable, manifest=manifest, steps=steps, strategy=strategy

@@ -145,7 +145,7 @@ class WatchSteps:
             context.desk.settle(context.rollout, request, effect)
             context.save()
             if request.command == control.ABORT:
-                raise StepAborted(f"aborted by {request.by}" + (f": {request.reason}" if request.reason else ""))
+                raise StepAborted(request)
         self._ask_flag(hold)
 
     def _heed(self, request: Request, hold: Hold) -> str:

@@ -78,7 +78,7 @@ def ship(call):
 
 def test_versions_are_shipped_and_taken_back_and_a_second_run_changes_nothing(ship, call, cluster):
     first, second = ship("v1"), ship("v2")
-    assert (first["changed"], first["msg"]) == (True, "v1 is live in slot blue.")
+    assert (first["changed"], first["achieved"], first["msg"]) == (True, True, "v1 is live in slot blue.")
     assert (second["changed"], second["msg"]) == (True, "v2 is live in slot green; v1 in slot blue is retired.")
     assert [step["name"] for step in second["steps"]][-2:] == ["retire", "release_size"]
     cluster.writes.clear()

@@ -85,6 +85,16 @@ def test_an_abort_after_the_new_version_has_proved_itself_comes_too_late(world):
     assert effects(world)[0][1].startswith("too late")
 
 
+def test_a_way_back_waits_at_no_gate_and_says_how_it_goes(world):
+    assert canary(world).verdict == "passed"
+    gates = tuple(Gate(before, 500.0, "halt") for before in ("start", "100", "bake", "drain"))
+    begin = world.clock.elapsed
+    outcome = world.run(state="rolled_back", strategy="canary", pace={**PACE, "gates": gates})
+    assert (outcome.verdict, world.live) == ("passed", ("v1", ALL_BLUE, {BLUE: 2, GREEN: 0}))
+    assert world.clock.elapsed - begin < 100
+    assert world.recorder.subject["strategy"] == "blue_green"
+
+
 def test_every_answer_is_audited(world):
     world.clock.after(IN_THE_HOLD, ask(world, "abort"))
     canary(world)

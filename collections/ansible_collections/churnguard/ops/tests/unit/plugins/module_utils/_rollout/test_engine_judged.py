@@ -128,6 +128,17 @@ def test_a_query_that_prometheus_refuses_ends_the_run_before_anything_starts(sit
     assert site.cluster.writes == []
 
 
+def test_a_query_is_checked_too_where_an_unfinished_rollout_has_to_go_first(site):
+    client = site.client()
+    site.clock.after(20, lambda: setattr(client, "dead", True))
+    with pytest.raises(Killed):
+        site.run("v2", client=client, **CANARY)
+    site.prometheus.mode = "bad_data"
+    with pytest.raises(OperationError, match="parse error"):
+        site.run("v3", on_unfinished="abort", **CANARY)
+    assert (site.live, site.journal.rollout.candidate.version) == (V1_LIVE, "v2")
+
+
 def test_a_query_is_checked_in_check_mode_too(site):
     site.prometheus.mode = "bad_data"
     with pytest.raises(OperationError, match="parse error"):

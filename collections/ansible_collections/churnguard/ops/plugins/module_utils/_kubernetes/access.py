@@ -10,8 +10,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .._common.clock import Clock
-from .._kubernetes import connection as kubernetes_connection
-from .._kubernetes.connection import Connection
+from . import connection as kubernetes_connection
+from .connection import Connection
 
 
 def need_kubernetes(module: AnsibleModule) -> None:
