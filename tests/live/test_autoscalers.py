@@ -254,13 +254,38 @@ def test_an_autoscalers_shrink_during_the_bake_is_undone(world: World, scalers: 
     assert summary()["failed"] == 0
 
 
-def test_a_release_that_is_taken_back_puts_them_back(world: World, scalers: Scalers) -> None:
-    v1_with(world, 2)
-    scalers.apply(1, most=1)
+def test_ten_pods_stay_ten_while_the_load_halves_and_the_canary_fails(
+    world: World, scalers: Scalers, tmp_path: Path
+) -> None:
+    """An autoscaler had brought the stable version from four pods to ten. Half the traffic goes to the canary, the
+    load halves, the autoscaler would shrink; then the canary is taken back, and ten pods are there for all of it."""
+    v1_with(world, 4)
+    scalers.apply(4, most=12)
+    scalers.scale("blue", 10, "horizontal-pod-autoscaler")
+    until(lambda: world.ready("blue") == 10, 60, "ten pods of the stable version are ready")
     before = scalers.bytes()
-    bad = world.deployment("v2", never_ready=True, replicas=2)
-    result = world.run(world.arguments("v2", **FAST, ready_timeout=3, deployment=bad))
-    assert result.verdict == "rolled_back"
+    bad = world.deployment("v2", error_ratio=0.2, replicas=4)
+    analysis = {"prometheus_url": f"http://127.0.0.1:{world.lab.ports.prometheus}", "interval": 5, "max_hold": 60}
+    canary = {"weights": [50, 100], "hold": 30, "share_requests": 20}
+    given = {**FAST, "strategy": "canary", "canary": canary, "analysis": analysis, "deployment": bad}
+    sizes: list[int] = []
+    with world.load(tmp_path / "half.jsonl", rate=40) as lasting:
+        with world.load(tmp_path / "other_half.jsonl", rate=40) as ending:
+            process, begin = world.start(world.arguments("v2", **given)), time.monotonic()
+            until(lambda: world.weights()["green"] == 50, 60, "half of the traffic is the canary's")
+            assert world.ready("green") == 10
+        try:
+            assert scalers.limits("blue") == (10, 12)
+            while process.poll() is None and time.monotonic() < begin + 120:
+                sizes.append(world.ready("blue"))
+                time.sleep(0.5)
+            result = finished(process, begin)
+        finally:
+            process.kill()
+        time.sleep(1)
+    assert result.verdict == "rolled_back", result.message
+    assert (lasting()["failed"], ending()["failed"]) == (0, 0)
+    assert min(sizes) == 10
     assert scalers.bytes() == before
 
 

@@ -222,6 +222,11 @@ class World:
         found = {d.metadata.name: d.spec.replicas for d in self.apps.list_namespaced_deployment(self.namespace).items}
         return {slot: found.get(f"{APP}-{slot}", 0) for slot in SLOTS}
 
+    def ready(self, slot: str) -> int:
+        """Pods of a slot that are ready."""
+        status = self.apps.read_namespaced_deployment_status(f"{APP}-{slot}", self.namespace).status
+        return int(status.ready_replicas or 0)
+
     def versions(self) -> dict[str, str]:
         """Everything a rollout could write, as it stands. What controllers write in their own time does not count:
         the status of route and Deployments, and the ConfigMap that each new namespace gets."""

@@ -101,7 +101,11 @@ def test_a_lock_of_a_dead_process_of_this_machine_is_taken_over_at_once(world):
     assert lock(world).acquire() is True
 
 
-@pytest.mark.parametrize("process", [ELSEWHERE, own_process(), "", "nonsense", "a/b/c/d/e"])
+@pytest.mark.parametrize(
+    "process",
+    [ELSEWHERE, own_process(), "", "nonsense", "a/b/c/d/e"],
+    ids=["elsewhere", "itself", "none", "no parts", "too many parts"],
+)
 def test_a_lock_of_any_other_process_is_not(world, process):
     lock(world, process or " ").acquire()
     with pytest.raises(LockHeld):
