@@ -72,8 +72,8 @@ sanity: venv  ## ansible-test sanity on the collection, no ignore file
 	@bash .ci/sanity
 
 .PHONY: unit
-unit: venv  ## Tests that need no lab
-	@python -m pytest -m 'not lab'
+unit: venv  ## Tests that need no lab, four at a time: many wait more than they compute
+	@python -m pytest -m 'not lab' -n 4 --dist worksteal
 
 .PHONY: live
 live: venv  ## Tests against the running lab (make lab-up first)
