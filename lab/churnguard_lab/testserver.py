@@ -15,7 +15,6 @@ import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import FrameType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,6 +25,7 @@ KEEPALIVE_S = 75
 #: How long requests under way may take after SIGTERM, and how long an idle kept-alive connection is still answered.
 GRACEFUL_S, LINGER_S = 20.0, 2.0
 LONGEST_SLOW_S = 10.0
+ENDING = (signal.SIGTERM, signal.SIGINT)
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 PROBES = ("/health", "/ready")
 PREDICTION = "/api/v1/customers/<int:customer_id>/prediction"
@@ -235,6 +235,13 @@ def metrics_handler(application: Application) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+def _told_to_end(seconds: float | None) -> bool:
+    """Wait until a signal of ENDING has come; False when none came in that time, None being for ever."""
+    if seconds is None:
+        return bool(signal.sigwait(ENDING))
+    return signal.sigtimedwait(ENDING, seconds) is not None
+
+
 def main() -> int:
     """Serve until SIGTERM, then drain: no new connections, requests under way finished, connections closed."""
     try:
@@ -245,16 +252,12 @@ def main() -> int:
     except (faults.FaultError, OSError) as error:
         print(json.dumps({"level": "error", "message": f"cannot start: {error}"}), flush=True)
         return 1
-    stop = threading.Event()
-
-    def on_term(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_term)
-    signal.signal(signal.SIGINT, on_term)
+    # Blocked in every thread and fetched by this one: a handler would leave a gap in which a signal that arrives just
+    # before the wait wakes nobody.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     for part in (server, metrics):
         threading.Thread(target=part.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    if not stop.wait(application.faults.crash_after_s):
+    if not _told_to_end(application.faults.crash_after_s):
         print(json.dumps({"level": "error", "message": "injected crash"}), flush=True)
         os._exit(3)
     application.stopping = True

@@ -42,7 +42,8 @@ def run(lab: settings.Settings) -> None:
     """Run the agent until SIGTERM or SIGINT; the pods' processes stay. Raises AgentError, NetworkError, OSError."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_arguments: stop.set())
+        # The handler may interrupt a holder of the lock that set() takes, so set() runs in a thread of its own.
+        signal.signal(number, lambda *_arguments: threading.Thread(target=stop.set).start())
     with agent.lock(agent.pods_dir(lab)):
         api = NodeApi(lab.component_kubeconfig("node"))
         node = agent.Agent(lab, api)
