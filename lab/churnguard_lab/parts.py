@@ -142,20 +142,51 @@ def _postgresql(settings: Settings) -> None:
         raise NotReady({1: "PostgreSQL is starting up", 2: "PostgreSQL does not answer"}.get(code, f"exit {code}"))
 
 
-def _redis(settings: Settings) -> None:
+def _ask_redis(settings: Settings, port: int, question: Callable[[redis.Redis], Any]) -> Any:
+    """What the Redis or the Sentinel on that port answers; NotReady when it refuses or is silent."""
     client = redis.Redis(
         LOOPBACK,
-        settings.ports.redis,
+        port,
         password=settings.secret("redis"),
         socket_timeout=PROBE_TIMEOUT_S,
         retry=None,
+        decode_responses=True,
     )
     try:
-        client.ping()
+        return question(client)
     except redis.RedisError as error:
         raise NotReady(f"Redis: {error}") from error
     finally:
         client.close()
+
+
+def _redis(settings: Settings) -> None:
+    _ask_redis(settings, settings.ports.redis, redis.Redis.ping)
+
+
+def _redis_replica(settings: Settings) -> None:
+    """Of the two nodes one follows the other: after a failover it is the first that follows the second."""
+    ports = (settings.ports.redis, settings.ports.redis_replica)
+    told = [_ask_redis(settings, port, lambda client: client.info("replication")) for port in ports]
+    if sorted(node["role"] for node in told) != ["master", "slave"]:
+        raise NotReady(f"Redis: the nodes are {' and '.join(node['role'] for node in told)}")
+    link = next(node["master_link_status"] for node in told if node["role"] == "slave")
+    if link != "up":
+        raise NotReady(f"Redis: the replica's link to its primary is {link}")
+
+
+def _redis_sentinel(number: int) -> Probe:
+    def probe(settings: Settings) -> None:
+        port = getattr(settings.ports, f"redis_sentinel_{number}")
+        primaries = _ask_redis(settings, port, lambda client: client.sentinel_masters())
+        if not primaries:
+            raise NotReady("Sentinel watches no primary")
+        for name, state in primaries.items():
+            _ask_redis(settings, port, lambda client, name=name: client.sentinel_ckquorum(name))
+            if state["num-slaves"] < 1:
+                raise NotReady(f"Sentinel has not found a replica of {name} yet")
+
+    return probe
 
 
 def _moto(settings: Settings) -> None:
@@ -175,6 +206,11 @@ PARTS: Mapping[str, Part] = {
         Part("pushgateway", ("pushgateway",), _pushgateway),
         Part("postgresql", ("postgresql",), _postgresql),
         Part("redis", ("redis",), _redis),
+        Part("redis-replica", ("redis_replica",), _redis_replica, ("redis",)),
+        *(
+            Part(f"redis-sentinel-{number}", (f"redis_sentinel_{number}",), _redis_sentinel(number), ("redis-replica",))
+            for number in (1, 2, 3)
+        ),
         Part("moto", ("moto",), _moto),
     )
 }

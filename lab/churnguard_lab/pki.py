@@ -63,7 +63,7 @@ COMPONENTS = (
     Identity("prometheus", "churnguard-lab:prometheus"),
 )
 #: Passwords by the file that holds each, under the state directory's secrets/.
-PASSWORDS = ("supervisor", "redis", "postgresql", "database", "jwt")
+PASSWORDS = ("supervisor", "redis", "postgresql", "database", "jwt", "pgbackrest")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,6 +38,10 @@ class Ports:
     postgresql: int
     redis: int
     moto: int
+    redis_replica: int
+    redis_sentinel_1: int
+    redis_sentinel_2: int
+    redis_sentinel_3: int
 
 
 @dataclasses.dataclass(frozen=True)
