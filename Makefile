@@ -56,6 +56,10 @@ bench-spine: venv  ## Measure the switch, the refusal, the second deploy and the
 bench-delivery: venv  ## Measure canaries, kill -9 at every write, and the judge (lab must be up; 90 minutes)
 	@python -m churnguard_lab.bench_delivery
 
+.PHONY: bench-recovery
+bench-recovery: venv  ## Measure manifests, restores, drills and their cleanup (makes its own 5 GB; 30 minutes)
+	@python -m churnguard_lab.bench_recovery
+
 .PHONY: pictures
 pictures: venv  ## Draw the pictures of docs/delivery.md anew from the strategies' own plans
 	@python -m churnguard_lab.pictures
@@ -73,7 +77,7 @@ sanity: venv  ## ansible-test sanity on the collection, no ignore file
 
 .PHONY: unit
 unit: venv  ## Tests that need no lab, four at a time: many wait more than they compute
-	@python -m pytest -m 'not lab' -n 4 --dist worksteal
+	@python -m pytest -m 'not lab' -n 4 --dist loadscope
 
 .PHONY: live
 live: venv  ## Tests against the running lab (make lab-up first)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -25,7 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from churnguard_api.metrics import BUCKETS
 
-from churnguard_lab.bench import figure, table
+from churnguard_lab.bench import figure, peak_mb, table
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "collections"))
 
@@ -104,8 +103,7 @@ def judge(url: str, services: int, seconds: int, interval: int) -> dict[str, Any
         "passed": passed,
         "looks": min(watch.looks for watch in gate.watches),
         "late": gate.late,
-        # ru_maxrss is in kilobytes on Linux.
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
         "reasons": sorted({watch.reason for watch in gate.watches if not watch.passed})[:3],
     }
 

@@ -1,5 +1,5 @@
 """The demonstration: ship v1, then under live traffic ship v2 blue-green, see v3 refused and v4, a bad canary, taken
-back, and check every expectation.
+back; lose a database and get it back from its backups; and check every expectation.
 
     make demo
 
@@ -21,6 +21,7 @@ from churnguard_lab.load.ledger import INJECTED
 FEWEST_REQUESTS = 12_000
 #: Of all requests while v4 is shipped; it never has more than 10 % of the traffic, and not for the whole time.
 MOST_CANARY_SHARE = 0.12
+DRILL = "database_loss"
 
 
 def main() -> int:
@@ -56,7 +57,8 @@ def act(lab: settings.Settings, name: str) -> None:
         refused(journey.playbook("deploy", name, app_release_version="v4", app_release_strategy="canary"), "v4")
         say("Traffic stops")
         load.stop()
-    passing(journey.playbook("report", name, quiet=True))
+    say(f"Lose a database and get it back: playbooks/dr_drill.yml -e dr_drill_scenario={DRILL}")
+    passing(journey.playbook("dr_drill", name, dr_drill_scenario=DRILL))
 
 
 def passing(run: journey.Run) -> None:
@@ -88,7 +90,7 @@ def broken_expectations(report: dict[str, Any]) -> list[str]:
     total = report["load"]
     if total["failed"] or total["sent"] < FEWEST_REQUESTS:
         broken.append(f"{total['failed']} of {total['sent']} requests failed in all, expected 0 of {FEWEST_REQUESTS}")
-    return broken
+    return broken + broken_drill(report)
 
 
 def broken_canary(requests: dict[str, Any]) -> list[str]:
@@ -100,6 +102,50 @@ def broken_canary(requests: dict[str, Any]) -> list[str]:
     if not requests["outcomes"].get(INJECTED):
         broken.append("none of v4's errors was seen: it was not refused for them")
     return broken
+
+
+def broken_drill(report: dict[str, Any]) -> list[str]:
+    """The same for the drill: within its objectives, the rows compared, and nothing left behind."""
+    drill = drill_of(report)
+    broken = [] if drill["verdict"] == "passed" else [f"the drill ended as {drill['verdict']}, expected passed"]
+    broken += [
+        f"{goal['name']} of the drill is {goal['verdict']}, expected passed"
+        for goal in drill["objectives"]
+        if goal["verdict"] != "passed"
+    ]
+    if not (drill["integrity"] or {}).get("counts", {}).get("passed"):
+        broken.append("the drill compared nothing in the copy")
+    if drill["resources_left"]:
+        broken.append(f"{drill['resources_left']} things of the drill were not seen gone")
+    return broken
+
+
+def drill_of(report: dict[str, Any]) -> dict[str, Any]:
+    """The drill in a report. Raises JourneyError when it has none."""
+    for drill in report["drills"]:
+        if drill["scenario"] == DRILL:
+            return dict(drill)
+    raise journey.JourneyError(f"the report holds no drill {DRILL}")
+
+
+def drill_rows(drill: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The drill's part of the table at the end."""
+    names = [goal["name"] for goal in drill["objectives"]]
+    reached = [_of_limit(goal["value_s"], goal["limit_s"]) for goal in drill["objectives"]]
+    checked = drill["integrity"]["counts"]["passed"] if drill["integrity"] else 0
+    return [
+        ("drill", "verdict", "seconds", *names, "writes lost", "checks passed"),
+        (drill["scenario"], drill["verdict"], f"{drill['duration_s']:.1f}", *reached)
+        + (_number(drill["lost_acked_writes"]), str(checked)),
+    ]
+
+
+def _of_limit(seconds: float | None, limit: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f} s" + ("" if limit is None else f" of {limit:.0f} s")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
 
 
 def closing(report: dict[str, Any], failures: Sequence[str], seconds: float) -> str:
@@ -119,7 +165,7 @@ def closing(report: dict[str, Any], failures: Sequence[str], seconds: float) -> 
                 str(injected),
             )
         )
-    lines = ["", columns(rows), ""]
+    lines = ["", columns(rows), "", columns(drill_rows(drill_of(report))), ""]
     lines += [f"NOT AS EXPECTED: {failure}" for failure in failures] or ["Every expectation held."]
     page = journey.report_path() / "index.html"
     lines += [f"{seconds:.0f} s in all. Report: {page}", "The lab is up: make lab-down ends it.", ""]

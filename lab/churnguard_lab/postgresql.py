@@ -128,11 +128,12 @@ def init(settings: lab_settings.Settings, programs: Path, root: Path = FALLBACK_
     return result | {"changed": True}
 
 
-def _run_initdb(program: Path, aside: Path, password: Path, account: pwd.struct_passwd | None) -> None:
-    command = [
+def initdb_command(program: Path, data_dir: Path, user: str, password: Path) -> list[str]:
+    """What makes a cluster of this lab; `password` is a file."""
+    return [
         str(program),
-        f"--pgdata={aside / 'data'}",
-        f"--username={SYSTEM_USER}",
+        f"--pgdata={data_dir}",
+        f"--username={user}",
         f"--pwfile={password}",
         "--auth=scram-sha-256",
         "--encoding=UTF8",
@@ -140,6 +141,10 @@ def _run_initdb(program: Path, aside: Path, password: Path, account: pwd.struct_
         "--data-checksums",
         "--no-sync",
     ]
+
+
+def _run_initdb(program: Path, aside: Path, password: Path, account: pwd.struct_passwd | None) -> None:
+    command = initdb_command(program, aside / "data", SYSTEM_USER, password)
     identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
     try:
         result = subprocess.run(

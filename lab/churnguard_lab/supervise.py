@@ -2,10 +2,11 @@
 
     python -m churnguard_lab.supervise check --parts A B     are the ports free? (exit 1 names who holds them)
     python -m churnguard_lab.supervise up --start A B --ready A
+    python -m churnguard_lab.supervise stop --parts A        end parts that keep their files, in order
     python -m churnguard_lab.supervise down                  end every process of this lab
     python -m churnguard_lab.supervise status
 
-`check`, `up` and `down` end with one line of JSON, {"changed": bool, ...}.
+`check`, `up`, `stop` and `down` end with one line of JSON, {"changed": bool, ...}.
 """
 
 from __future__ import annotations
@@ -126,14 +127,14 @@ class Supervisor:
             added, changed, removed = self._rpc.reloadConfig()[0]
         except xmlrpc.client.Fault as fault:
             raise LabError(f"the supervisor refuses its configuration ({fault.faultString})") from fault
-        self._stop([*changed, *removed])
+        self.stop([*changed, *removed])
         for name in [*changed, *removed]:
             self._rpc.removeProcessGroup(name)
         for name in [*added, *changed]:
             self._rpc.addProcessGroup(name)
         return [*added, *changed, *removed]
 
-    def _stop(self, names: Collection[str]) -> None:
+    def stop(self, names: Collection[str]) -> None:
         """End programs, all at once. Raises LabError when one does not end in time."""
         for name in names:
             self._rpc.stopProcessGroup(name, False)
@@ -247,6 +248,17 @@ def _is_ready(settings: lab_settings.Settings, name: str, record: dict[str, Any]
     return record["statename"] == "RUNNING"
 
 
+def stop(settings: lab_settings.Settings, names: Collection[str]) -> dict[str, Any]:
+    """End the named parts; the supervisor starts them again only when it is told to. Raises LabError."""
+    supervisor = Supervisor(settings)
+    if supervisor.pid() is None:
+        return {"changed": False, "stopped": []}
+    states = supervisor.states()
+    running = [name for name in names if states.get(name, {}).get("statename") in RUNNING_STATES]
+    supervisor.stop(running)
+    return {"changed": bool(running), "stopped": running}
+
+
 def down(state_dir: Path) -> dict[str, Any]:
     """End the supervisor, its programs, and whatever else the lab of `state_dir` left running.
 
@@ -289,6 +301,7 @@ def _parser() -> argparse.ArgumentParser:
     starting = commands.add_parser("up")
     starting.add_argument("--start", nargs="+", choices=known, default=known)
     starting.add_argument("--ready", nargs="*", choices=known, help="default: all that are started")
+    commands.add_parser("stop").add_argument("--parts", nargs="+", choices=known, required=True)
     ending = commands.add_parser("down")
     ending.add_argument("--state-dir", type=Path, help="default: the one that lab.json names")
     commands.add_parser("status")
@@ -309,6 +322,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps({"changed": False}))
         elif options.command == "up":
             print(json.dumps(up(settings, options.start, options.start if options.ready is None else options.ready)))
+        elif options.command == "stop":
+            print(json.dumps(stop(settings, options.parts)))
         else:
             for name, words in status(settings).items():
                 print(f"{name:<26}{words}")

@@ -1,10 +1,11 @@
 """Sample envelopes and a load ledger for tests of the report, and for looking at the page without a cluster.
 
-    python tests/report/sample_data.py FOLDER [--rate 200] [--failures 0] [--canary] [--render]
+    python tests/report/sample_data.py FOLDER [--rate 200] [--failures 0] [--canary | --drills] [--render]
 
-writes FOLDER/envelopes/*.json and FOLDER/load/sample.jsonl, and with --render also report.json and index.html. In it
-v1 is installed, the load starts, v2 is shipped blue-green, v3 never becomes ready and is refused; with --canary it is
-the two canaries of canary_data instead. The same arguments give the same bytes.
+writes FOLDER/envelopes/*.json and FOLDER/load/sample.jsonl, and with --render also report.json, index.html, report.md
+and junit.xml. In it v1 is installed, the load starts, v2 is shipped blue-green, v3 never becomes ready and is refused;
+with --canary it is the two canaries of canary_data instead, with --drills the drills of drill_data. The same arguments
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -238,15 +239,19 @@ def ledger(rate: float = 200.0, failures: int = 0, seed: int = 7) -> Iterator[st
         yield line
 
 
-def write(folder: Path, rate: float = 200.0, failures: int = 0, canary: bool = False) -> None:
+def write(folder: Path, rate: float = 200.0, failures: int = 0, canary: bool = False, drills: bool = False) -> None:
     """Write the sample below C(folder)."""
-    # It builds on this module.
+    # They build on this module.
     data = importlib.import_module("canary_data") if canary else None
+    drilled = importlib.import_module("drill_data") if drills else None
     for part in ("envelopes", "load"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    for envelope in data.envelopes() if data else envelopes():
+    for envelope in (drilled or data).envelopes() if drilled or data else envelopes():
         name = f"{envelope['started'].replace(':', '').replace('-', '')}-{envelope['operation']}.json"
         (folder / "envelopes" / name).write_text(json.dumps(envelope, indent=1), encoding="utf-8")
+    if drilled:
+        drilled.write(folder / "drills")
+        return
     with open(folder / "load" / "sample.jsonl", "w", encoding="utf-8") as stream:
         for line in data.ledger(rate) if data else ledger(rate, failures):
             stream.write(line + "\n")
@@ -256,12 +261,15 @@ def render(folder: Path) -> None:
     """Render what is below C(folder), with the filters that role report uses."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "collections"))
     filters = "ansible_collections.churnguard.ops.plugins.filter"
-    names = ("report_model", "report_plots", "report_page")
-    model_of, plots_of, page_of = (getattr(importlib.import_module(f"{filters}.{name}"), name) for name in names)
+    names = ("report_model", "report_plots", "report_page", "report_markdown", "report_junit")
+    made = [importlib.import_module(f"{filters}.{name}").FilterModule().filters()[name] for name in names]
+    model_of, plots_of, page_of, markdown_of, junit_of = made
     paths = sorted(str(path) for path in (folder / "envelopes").glob("*.json"))
-    model = model_of(paths, environment="sample", ledgers=[f"{folder}/load/*.jsonl"])
+    model = model_of(paths, environment="sample", ledgers=[f"{folder}/load/*.jsonl"], drills_dir=folder / "drills")
     (folder / "report.json").write_text(json.dumps(model, indent=1), encoding="utf-8")
     (folder / "index.html").write_text(page_of(model, plots=plots_of(model)), encoding="utf-8")
+    (folder / "report.md").write_text(markdown_of(model), encoding="utf-8")
+    (folder / "junit.xml").write_text(junit_of(model), encoding="utf-8")
 
 
 def main() -> None:
@@ -271,9 +279,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=200.0, help="requests per second (default 200)")
     parser.add_argument("--failures", type=int, default=0, help="requests reset at the switch (default 0)")
     parser.add_argument("--canary", action="store_true", help="two canaries instead")
+    parser.add_argument("--drills", action="store_true", help="drills, their history and backups instead")
     parser.add_argument("--render", action="store_true", help="make the page, too")
     arguments = parser.parse_args()
-    write(arguments.folder, arguments.rate, arguments.failures, arguments.canary)
+    write(arguments.folder, arguments.rate, arguments.failures, arguments.canary, arguments.drills)
     if arguments.render:
         render(arguments.folder)
 

@@ -72,7 +72,7 @@ def run_playbook() -> Playbook:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         return Run(ended.returncode, ended.stdout)
 

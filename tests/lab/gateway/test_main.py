@@ -37,6 +37,10 @@ PARTS = [
     "postgresql",
     "redis",
     "moto",
+    "redis_replica",
+    "redis_sentinel_1",
+    "redis_sentinel_2",
+    "redis_sentinel_3",
 ]
 
 

@@ -20,6 +20,10 @@ LISTENERS = [
     "postgresql",
     "redis",
     "moto",
+    "redis_replica",
+    "redis_sentinel_1",
+    "redis_sentinel_2",
+    "redis_sentinel_3",
 ]
 DOCUMENT: dict[str, Any] = {
     "state_dir": "/srv/lab",

@@ -42,6 +42,7 @@ def test_every_part_is_ready(lab: settings.Settings) -> None:
     words = supervise.status(lab)
     assert {name: text for name, text in words.items() if not text.startswith("ready")} == {}
     wanted = {"etcd", "kube-apiserver", "node", "gateway", "prometheus", "pushgateway", "postgresql", "redis", "moto"}
+    wanted |= {"redis-replica", "redis-sentinel-1", "redis-sentinel-2", "redis-sentinel-3"}
     assert wanted <= set(words)
 
 

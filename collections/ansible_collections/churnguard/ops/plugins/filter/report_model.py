@@ -11,6 +11,7 @@ version_added: 0.1.0
 short_description: Report model from result envelopes and load ledgers
 description:
   - Puts together what the operations say (result envelopes) and what their users met (load ledgers).
+  - Of recovery drills it tells how recovery went against the objectives, and how it went over time.
   - The result is the content of a report's C(report.json).
   - The same input gives the same result; nothing is read but the given files.
 options:
@@ -32,6 +33,11 @@ options:
     type: list
     elements: path
     default: []
+  drills_dir:
+    description:
+      - Folder of the recovery drills, with C(history.jsonl) and a folder for each drill.
+      - From it come the trends over all drills, and each drill's writes over time. Nothing is written there.
+    type: path
   generated:
     description:
       - Time of the report, ISO 8601 in UTC.
@@ -56,6 +62,7 @@ _value:
   description:
     - The model. The most important parts are C(summary) (tone, headline, notes), C(rollouts), C(load) (all requests,
       or null without a ledger), C(operations) (the envelopes) and C(series) (over time).
+    - C(gates), C(drills) and C(backups) hold what else the envelopes tell, C(history) all drills by scenario.
     - An element of C(rollouts) has C(version), C(strategy), C(verdict), C(outcome), C(duration_s), C(started),
       C(finished), C(steps), C(weights), C(errors), C(latency_s) (p50, p95, p99) and C(requests).
     - C(requests) has C(sent), C(failed) and C(by_version) of all requests in flight at any time of the rollout, and
@@ -70,7 +77,7 @@ from ansible_collections.churnguard.ops.plugins.plugin_utils._report import enve
 from ansible_collections.churnguard.ops.plugins.plugin_utils._report import model, traffic
 
 
-def report_model(envelopes, environment, ledgers=None, generated=None):
+def report_model(envelopes, environment, ledgers=None, generated=None, drills_dir=None):
     """The documented filter."""
     if not isinstance(envelopes, (list, tuple)):
         raise AnsibleFilterError(f"report_model: the input is {type(envelopes).__name__}, not a list of envelopes.")
@@ -79,7 +86,7 @@ def report_model(envelopes, environment, ledgers=None, generated=None):
     try:
         loaded = envelope_files.load(envelopes)
         measured = traffic.measure(ledgers or [], model.intervals(loaded))
-        return model.build(loaded, measured, str(environment), generated)
+        return model.build(loaded, measured, str(environment), generated, str(drills_dir or "") or None)
     except OperationError as error:
         raise AnsibleFilterError(f"report_model: {error}") from error
 

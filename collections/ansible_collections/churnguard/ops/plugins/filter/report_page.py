@@ -12,18 +12,14 @@ short_description: A report model as one HTML page
 description:
   - Style and plots are inside the page. It has no script and fetches nothing, so it opens without network.
   - Every value is escaped; only the plots are taken as they are.
+extends_documentation_fragment:
+  - churnguard.ops.report_model
 options:
-  _input:
-    description: Report model, as P(churnguard.ops.report_model#filter) returns it.
-    type: dict
-    required: true
   plots:
     description: Plots of the same model, as P(churnguard.ops.report_plots#filter) returns them.
     type: dict
     default: {}
 seealso:
-  - plugin: churnguard.ops.report_model
-    plugin_type: filter
   - plugin: churnguard.ops.report_plots
     plugin_type: filter
 """
@@ -42,21 +38,11 @@ _value:
   type: str
 """
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.churnguard.ops.plugins.plugin_utils._report import page
-from jinja2 import UndefinedError
-
-
-def report_page(model, plots=None):
-    """The documented filter."""
-    try:
-        return page.page(model, plots or {})
-    except (KeyError, TypeError, UndefinedError) as error:
-        raise AnsibleFilterError(f"report_page: the input is not a report model ({error!r}).") from error
+from ansible_collections.churnguard.ops.plugins.plugin_utils._report import filters, page
 
 
 class FilterModule:
     """Names of the filters in this file."""
 
     def filters(self):
-        return {"report_page": report_page}
+        return filters.of_model("report_page", page.page)

@@ -13,16 +13,11 @@ description:
   - Draws who answered, latency and failures over time, and the steps of each rollout that took any.
   - Each plot comes as NAME_wide and as NAME_narrow for a phone. Colours and font are CSS variables with a fallback,
     and ids are distinct, so that all of them can live in one page.
+extends_documentation_fragment:
+  - churnguard.ops.report_model
 requirements:
   - matplotlib
-options:
-  _input:
-    description: Report model, as P(churnguard.ops.report_model#filter) returns it.
-    type: dict
-    required: true
 seealso:
-  - plugin: churnguard.ops.report_model
-    plugin_type: filter
   - plugin: churnguard.ops.report_page
     plugin_type: filter
 """
@@ -44,23 +39,11 @@ _value:
   type: dict
 """
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
-from ansible_collections.churnguard.ops.plugins.plugin_utils._report import plots
-
-
-def report_plots(model):
-    """The documented filter."""
-    try:
-        return plots.plots(model)
-    except OperationError as error:
-        raise AnsibleFilterError(f"report_plots: {error}") from error
-    except (KeyError, TypeError) as error:
-        raise AnsibleFilterError(f"report_plots: the input is not a report model ({error!r}).") from error
+from ansible_collections.churnguard.ops.plugins.plugin_utils._report import filters, plots
 
 
 class FilterModule:
     """Names of the filters in this file."""
 
     def filters(self):
-        return {"report_plots": report_plots}
+        return filters.of_model("report_plots", plots.plots)

@@ -11,14 +11,8 @@ version_added: 0.1.0
 short_description: The rollouts of a report model as lines for a terminal
 description:
   - One aligned line for each rollout below a heading.
-options:
-  _input:
-    description: Report model, as P(churnguard.ops.report_model#filter) returns it.
-    type: dict
-    required: true
-seealso:
-  - plugin: churnguard.ops.report_model
-    plugin_type: filter
+extends_documentation_fragment:
+  - churnguard.ops.report_model
 """
 
 EXAMPLES = r"""
@@ -34,20 +28,11 @@ _value:
   elements: str
 """
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.churnguard.ops.plugins.plugin_utils._report import words
-
-
-def report_table(model):
-    """The documented filter."""
-    try:
-        return words.table(model)
-    except (KeyError, TypeError) as error:
-        raise AnsibleFilterError(f"report_table: the input is not a report model ({error!r}).") from error
+from ansible_collections.churnguard.ops.plugins.plugin_utils._report import filters, words
 
 
 class FilterModule:
     """Names of the filters in this file."""
 
     def filters(self):
-        return {"report_table": report_table}
+        return filters.of_model("report_table", words.table)

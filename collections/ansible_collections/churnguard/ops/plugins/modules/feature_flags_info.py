@@ -15,16 +15,7 @@ description:
 extends_documentation_fragment:
   - churnguard.ops.kubernetes
   - churnguard.ops.flags
-attributes:
-  check_mode:
-    description: Can run in check mode; it only reads.
-    support: full
-  diff_mode:
-    description: Nothing changes, so there is no difference to show.
-    support: none
-  idempotent:
-    description: It only reads.
-    support: full
+  - churnguard.ops.read_only
 seealso:
   - module: churnguard.ops.feature_flags
 author:

@@ -17,15 +17,11 @@ description:
   - Any number of services is judged side by side in one process.
 extends_documentation_fragment:
   - churnguard.ops.metrics
+  - churnguard.ops.progress
+  - churnguard.ops.read_only
 attributes:
   check_mode:
     description: Can run in check mode. Every query is asked once, so that a wrong one is found; nothing is judged.
-    support: full
-  diff_mode:
-    description: Nothing changes, so there is no difference to show.
-    support: none
-  idempotent:
-    description: It only reads.
     support: full
 options:
   prometheus_url:
@@ -184,7 +180,7 @@ envelope:
       type: bool
       returned: always
     timeline:
-      description: Every look at every service.
+      description: Every look at every service, with each metric's figures.
       type: list
       elements: dict
       returned: always
@@ -218,7 +214,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
-from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import FAILED, PASSED, Recorder
+from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import FAILED, PASSED, Recorder, lines_to
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.gate import Gate, Patience, Subject
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.metrics import metric_options, read_metrics
@@ -245,6 +241,7 @@ def argument_spec() -> dict[str, dict[str, Any]]:
         "pass_score": {"type": "float", "default": 100, "no_log": False},
         "force_forward": {"type": "bool", "default": False},
         "query_timeout": {"type": "float", "default": 5},
+        "progress_file": {"type": "path"},
     }
 
 
@@ -291,7 +288,7 @@ def outcome(gate: Gate, passed: bool) -> str:
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     clock = Clock()
-    recorder = Recorder(clock, "metric_gate")
+    recorder = Recorder(clock, "metric_gate", lines_to(module.params["progress_file"]))
     recorder.subject = {"services": module.params["subjects"], "prometheus_url": module.params["prometheus_url"]}
     try:
         gate = gate_of(module.params, clock, recorder)

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - churnguard.ops.data_plane
   - churnguard.ops.notifications
   - churnguard.ops.metrics_export
+  - churnguard.ops.progress
 attributes:
   check_mode:
     description: Can run in check mode and return the planned steps without writing anything.
@@ -68,11 +69,6 @@ options:
     type: str
     choices: [resume, abort, fail, supersede]
     default: resume
-  progress_file:
-    description:
-      - File to which each event is appended as a JSON line. The action plugin sets it to show progress while the
-        module runs.
-    type: path
 requirements:
   - kubernetes
   - scipy (with O(analysis))
@@ -197,7 +193,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
-from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import FAILED, Recorder
+from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import FAILED, Recorder, lines_to
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
@@ -243,14 +239,6 @@ def run(module: AnsibleModule, recorder: Recorder, clock: Clock) -> Outcome:
     return engine.run(desired, module.check_mode)
 
 
-def append_to(path: str) -> Any:
-    def append(line: str) -> None:
-        with open(path, "a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
-
-    return append
-
-
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(),
@@ -259,8 +247,7 @@ def main() -> None:
     )
     need_kubernetes(module)
     clock = Clock()
-    path = module.params["progress_file"]
-    recorder = Recorder(clock, "rollout", append_to(path) if path else None)
+    recorder = Recorder(clock, "rollout", lines_to(module.params["progress_file"]))
     told = None
     try:
         told = outlets.Outlets(module.params, recorder, clock, module.check_mode)

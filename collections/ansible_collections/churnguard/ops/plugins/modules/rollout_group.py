@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - churnguard.ops.group
   - churnguard.ops.notifications
   - churnguard.ops.metrics_export
+  - churnguard.ops.progress
 attributes:
   check_mode:
     description: Can run in check mode and return the planned steps of all services without writing anything.
@@ -80,11 +81,6 @@ options:
     type: str
     choices: [resume, abort, fail]
     default: resume
-  progress_file:
-    description:
-      - File to which each event is appended as a JSON line. The action plugin sets it to show progress while the
-        module runs.
-    type: path
 requirements:
   - kubernetes
   - scipy (with O(analysis))
@@ -166,7 +162,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import Clock
-from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import FAILED, Recorder
+from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import FAILED, Recorder, lines_to
 from ansible_collections.churnguard.ops.plugins.module_utils._common.errors import OperationError
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.access import connect, need_kubernetes
 from ansible_collections.churnguard.ops.plugins.module_utils._kubernetes.args import auth_argument_spec
@@ -193,14 +189,6 @@ def argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-def append_to(path: str) -> Any:
-    def append(line: str) -> None:
-        with open(path, "a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
-
-    return append
-
-
 def with_release(result: dict[str, Any], engine: GroupEngine | None) -> dict[str, Any]:
     """C(result) with what the journal says of the release, as far as it was read."""
     release = engine.release if engine is not None else None
@@ -211,8 +199,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     need_kubernetes(module)
     clock = Clock()
-    path = module.params["progress_file"]
-    recorder = Recorder(clock, "rollout_group", append_to(path) if path else None)
+    recorder = Recorder(clock, "rollout_group", lines_to(module.params["progress_file"]))
     told = engine = None
     try:
         told = outlets.Outlets(module.params, recorder, clock, module.check_mode)

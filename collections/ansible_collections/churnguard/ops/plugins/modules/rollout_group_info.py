@@ -14,16 +14,7 @@ description:
   - Works while a release runs elsewhere, and after its controller has died.
 extends_documentation_fragment:
   - churnguard.ops.kubernetes
-attributes:
-  check_mode:
-    description: Can run in check mode; it only reads.
-    support: full
-  diff_mode:
-    description: Nothing changes, so there is no difference to show.
-    support: none
-  idempotent:
-    description: It only reads.
-    support: full
+  - churnguard.ops.read_only
 options:
   name:
     description:

@@ -14,16 +14,7 @@ description:
   - The API server sends the values along. They stay in this module's process - no result, log or diff holds them.
 extends_documentation_fragment:
   - churnguard.ops.kubernetes
-attributes:
-  check_mode:
-    description: Can run in check mode; it only reads.
-    support: full
-  diff_mode:
-    description: Nothing changes, so there is no difference to show.
-    support: none
-  idempotent:
-    description: It only reads.
-    support: full
+  - churnguard.ops.read_only
 options:
   name:
     description:

@@ -24,6 +24,18 @@ NOT_CHECKED = "not_checked"
 Listener = Callable[[dict[str, Any]], None]
 
 
+def lines_to(path: str | None) -> Callable[[str], None] | None:
+    """A recorder's sink that appends to the file C(path); none without one."""
+    if not path:
+        return None
+
+    def append(line: str) -> None:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+    return append
+
+
 class Recorder:
     """Collects what happens during one operation and, line by line, tells whoever watches.
 

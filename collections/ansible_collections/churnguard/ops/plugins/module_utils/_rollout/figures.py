@@ -48,13 +48,9 @@ def comparison(result: Mapping[str, Any]) -> str:
 
 
 def kind_of(result: Mapping[str, Any]) -> str:
-    """What a metric measures; where its result does not say, its name usually does. For the unit alone."""
-    if result.get("kind"):
-        return str(result["kind"])
-    words = set(str(result.get("name", "")).lower().replace("-", "_").split("_"))
-    if words & {"latency", "duration", "seconds", "p50", "p90", "p95", "p99"}:
-        return LATENCY
-    return RATIO if words & {"ratio", "share"} else ""
+    """What a metric measures: ratio, latency or value; "" for a result that does not say, whose figures then have no
+    unit."""
+    return str(result.get("kind") or "")
 
 
 def by_urgency(results: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

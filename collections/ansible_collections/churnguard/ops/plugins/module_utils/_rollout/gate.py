@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,6 +20,20 @@ from .model import HTTP_ROUTE, Release, Target
 
 # More samples of one service are not kept as evidence; the last ones are what decided.
 _KEPT = 20
+# What a look leaves in the timeline for each metric; queries and reasons are in the evidence.
+_TOLD = (
+    "name",
+    "kind",
+    "verdict",
+    "decisive",
+    "value",
+    "stable_value",
+    "limit",
+    "n",
+    "n_stable",
+    "p_value",
+    "window_s",
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,37 @@ class Watch:
     def _fail(self, reason: str) -> None:
         self.passed, self.reason = False, reason
 
+    def state(self, sample: Sample, now: float, patience: Patience) -> dict[str, Any]:
+        """The look as data for those who watch: how it went, and how long it may go on (seconds)."""
+        troubled = None if self.troubled is None else round(now - self.troubled, 1)
+        return {
+            "subject": str(self.subject),
+            "step": f"look {self.looks}",
+            "verdict": sample.verdict,
+            "decisive": sample.decisive,
+            "cause": sample.cause,
+            "reason": sample.reason,
+            "results": [{key: getattr(result, key) for key in _TOLD} for result in sample.results],
+            "left_s": round(max(self.began + patience.duration - now, 0.0), 1),
+            "troubled_s": troubled,
+            "max_hold_s": patience.max_hold,
+        }
+
+
+def short_names(subjects: Sequence[Subject]) -> dict[Subject, str]:
+    """The shortest name for each that tells it from the others."""
+    forms: tuple[Callable[[Subject], str], ...] = (
+        lambda one: one.name,
+        lambda one: one.version,
+        lambda one: one.slot,
+        lambda one: one.namespace,
+    )
+    for form in forms:
+        names = [form(one) for one in subjects]
+        if all(names) and len(set(names)) == len(subjects):
+            return dict(zip(subjects, names))  # noqa: B905 - strict is not known to Python 3.9
+    return {one: str(one) for one in subjects}
+
 
 class Gate:
     """Judges C(subjects) side by side: one round of queries for all of them, every interval."""
@@ -126,6 +171,7 @@ class Gate:
         self._recorder = recorder
         self._timeout = timeout
         self.late = 0
+        self._names = short_names(subjects)
         begin = clock.monotonic()
         self.watches = []
         for subject in subjects:
@@ -145,6 +191,12 @@ class Gate:
     def run(self) -> bool:
         """Judge until all is decided; whether all services are good."""
         begin = self._clock.monotonic()
+        patience = self._patience
+        self._recorder.event(
+            "judging",
+            f"{len(self.watches)} service{'s' * (len(self.watches) > 1)} by {', '.join(self._metrics)}: a look every "
+            f"{patience.interval:g} s for {patience.duration:g} s, and up to {patience.max_hold:g} s longer",
+        )
         for watch in self.watches:
             watch.began = begin
             watch.analysis.enter_stage(watch.subject.candidate, watch.subject.stable)
@@ -180,7 +232,9 @@ class Gate:
     def _note(self, watch: Watch, sample: Sample) -> None:
         at = isoformat(self._clock.now())
         watch.samples = [*watch.samples[1 - _KEPT :], {"at": at, **sample.plain()}]
-        data = {"subject": str(watch.subject), "verdict": sample.verdict, "decisive": sample.decisive}
+        data = watch.state(sample, self._clock.monotonic(), self._patience)
+        if len(self.watches) > 1:
+            data["service"] = self._names[watch.subject]
         self._recorder.event("sample", f"{watch.subject} {sample.verdict}: {sample.reason}", data)
         if watch.passed is not None:
             word = "passed" if watch.passed else "failed"

@@ -28,8 +28,9 @@ _BAD_VALUES, _OF_VALUES = 2, 5
 
 @dataclass
 class MetricResult:
-    """What one look says about one metric. C(n) are the new version's requests since the step began, C(p_value) is the
-    smallest of the look's tests, None where none was needed because the new version does not look worse."""
+    """What one look says about one metric. C(kind) is the metric's and gives its figures their unit. C(n) are the new
+    version's requests since the step began, C(p_value) is the smallest of the look's tests, None where none was needed
+    because the new version does not look worse."""
 
     name: str
     verdict: str = GOOD
@@ -44,6 +45,7 @@ class MetricResult:
     p_value: float | None = None
     reason: str = ""
     cause: str = ""
+    kind: str = ""
 
     def plain(self) -> dict[str, Any]:
         """As plain data."""
@@ -76,14 +78,17 @@ def unavailable(metric: Metric, reading: Reading | None) -> MetricResult:
     """The result where Prometheus did not answer."""
     reason = f"{metric.name}: Prometheus gave no answer: {reading.error if reading else 'it was not asked'}"
     query = reading.query if reading else ""
-    return MetricResult(metric.name, UNKNOWN, query=query, limit=metric.limit, reason=reason, cause=UNAVAILABLE)
+    result = MetricResult(metric.name, UNKNOWN, query=query, limit=metric.limit, kind=metric.kind)
+    result.reason, result.cause = reason, UNAVAILABLE
+    return result
 
 
 def judge_counts(metric: Metric, evidence: Evidence, query: str, look: Look) -> MetricResult:
     """A ratio or a latency, from its counters."""
     recent, _recent0, seconds = evidence.window(look.now, metric.min_requests)
     stage, stage0 = _measure(metric, evidence.candidate.stage), _measure(metric, evidence.stable.stage)
-    result = MetricResult(metric.name, query=query, window_s=round(min(seconds, look.age), 1), limit=metric.limit)
+    result = MetricResult(metric.name, query=query, limit=metric.limit, kind=metric.kind)
+    result.window_s = round(min(seconds, look.age), 1)
     result.n, result.n_stable = stage.n, stage0.n
     result.value, result.stable_value = stage.value, stage0.value
     missing, alone = _missing(metric, evidence, look, stage.n, stage0.n)
@@ -108,7 +113,7 @@ def judge_value(
     metric: Metric, evidence: Evidence, readings: tuple[Reading, Reading | None], look: Look
 ) -> MetricResult:
     """A value, from its readings alone."""
-    result = MetricResult(metric.name, query=readings[0].query, limit=metric.limit)
+    result = MetricResult(metric.name, query=readings[0].query, limit=metric.limit, kind=metric.kind)
     result.window_s = round(min(metric.window, look.age), 1)
     result.value, missing = _single(readings[0])
     if readings[1] is not None:

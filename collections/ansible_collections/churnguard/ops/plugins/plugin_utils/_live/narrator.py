@@ -35,6 +35,7 @@ _SECONDS = re.compile(r"\b\d+ (of \d+ )?s\b")
 _BLANKS = re.compile(r" (?:%|ms|s)(?= |$)| (?:<=|>) ")
 _TONES = {
     "completed": GOOD,
+    "passed": GOOD,
     "failed": BAD,
     "rollback_started": BAD,
     "rolled_back": CARE,
@@ -124,8 +125,10 @@ def how_far(waited: float, limit: float) -> str:
 
 def time_left(data: Mapping[str, Any]) -> str:
     """What a sample says about the hold: how much longer it lasts, or that the weight is frozen and how long that may
-    last."""
+    last. Outside of a rollout (C(troubled_s)) nothing is held: how long the service has not been good."""
     left, most = data.get("left_s"), data.get("max_hold_s")
+    if "troubled_s" in data and data.get("verdict") != "good":
+        return ", fails" if data.get("decisive") else f", {how_far(float(data['troubled_s'] or 0), float(most))}"
     if data.get("verdict") != "good" and data.get("decisive"):
         return ", taken back"
     if data.get("verdict") != "good":

@@ -36,33 +36,63 @@ def judged(rollout: dict[str, Any], model: dict[str, Any], name: str, size: Size
     """SVG for a rollout with samples, on its own span of time."""
     envelope = model["operations"][rollout["operation"]]
     taken = evidence.samples(envelope)
-    metrics = evidence.metric_names(taken)[:MOST_METRICS]
-    limits = (
-        facts.seconds(rollout["started"]),
-        max(facts.seconds(rollout["finished"]), facts.seconds(rollout["started"]) + 1),
-    )
+    limits = _span(rollout)
     placed = place(_marks(rollout, envelope), *limits, size, _MOST_ROWS)
     top = max((one.row + 1 for one in placed), default=0) * size.font * ROW + 12
-    below = BOTTOM + len(metrics) * (_METRIC + _TITLE) + _STRIP + _TITLE
+    below = _height(taken)
     canvas = Canvas(size, top + _WEIGHTS + below, top, below)
     _weights(canvas, rollout, model["series"], limits, colours)
+    everywhere = [canvas.axes, *_panels(canvas, taken, below)]
+    for axes in everywhere:
+        _spans(axes, envelope)
+    _times(canvas, everywhere, limits)
+    canvas.marks(placed, BOTTOM)
+    return canvas.svg(name, f"How {rollout['version']} was judged", _described(rollout))
+
+
+def looked_at(gate: dict[str, Any], service: dict[str, Any], taken: list[dict[str, Any]], name: str, size: Size) -> str:
+    """SVG for a service that was judged outside of a rollout, by the looks C(taken): the same without weights."""
+    height = _height(taken)
+    canvas = Canvas(size, height, height - 2, 1)
+    canvas.axes.set_axis_off()
+    _times(canvas, _panels(canvas, taken, height), _span(gate))
+    counted = service["samples"]
+    text = f"{counted['total']} looks: {counted['good']} good, {counted['bad']} bad, {counted['unknown']} unknown."
+    return canvas.svg(name, f"How {service['name']} was judged", f"{text} {service['reason']}")
+
+
+def _span(item: dict[str, Any]) -> tuple[float, float]:
+    """Start and end (Unix s), at least a second apart."""
+    start = facts.seconds(item["started"])
+    return start, max(facts.seconds(item["finished"]), start + 1)
+
+
+def _height(taken: list[dict[str, Any]]) -> float:
+    """Of the panels (px): one for the samples, one for each metric."""
+    metrics = evidence.metric_names(taken)[:MOST_METRICS]
+    return BOTTOM + len(metrics) * (_METRIC + _TITLE) + _STRIP + _TITLE
+
+
+def _panels(canvas: Canvas, taken: list[dict[str, Any]], below: float) -> list[Any]:
+    """The samples and each metric, from C(below) px downwards."""
     strip = canvas.panel(below - _TITLE - _STRIP, _STRIP)
     _strip(canvas, strip, taken, below - _TITLE)
-    panels = []
-    for index, metric in enumerate(metrics):
+    panels = [strip]
+    for index, metric in enumerate(evidence.metric_names(taken)[:MOST_METRICS]):
         bottom = below - (_TITLE + _STRIP) - (index + 1) * (_TITLE + _METRIC)
         axes = canvas.panel(bottom, _METRIC)
         _metric(canvas, axes, metric, taken, bottom + _METRIC)
         panels.append(axes)
-    everywhere = [canvas.axes, strip, *panels]
+    strip.spines["bottom"].set_visible(False)
+    return panels
+
+
+def _times(canvas: Canvas, everywhere: list[Any], limits: tuple[float, float]) -> None:
+    """One axis of time for all panels, named below the last one."""
     for axes in everywhere:
         axes.set_xlim(*limits)
         axes.set_xticks([])
-        _spans(axes, envelope)
-    strip.spines["bottom"].set_visible(False)
     canvas.clock(*limits, axes=everywhere[-1])
-    canvas.marks(placed, BOTTOM)
-    return canvas.svg(name, f"How {rollout['version']} was judged", _described(rollout))
 
 
 def _described(rollout: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import isoformat
 
+from . import beside
 from . import rollouts as facts
 from .samples import counts, decision, max_share, samples
 from .traffic import Traffic, Window
@@ -20,15 +21,23 @@ SCHEMA_VERSION = 1
 COVERAGE_SLACK_S = 1.0
 # Below this share of the planned requests the load itself stalled, and a failure may have gone unseen.
 STALLED = 0.95
+# Drills, gates and catalogs that the first line names.
+_MOST_NAMED = 3
 
 
 def build(
-    envelopes: list[dict[str, Any]], traffic: Traffic, environment: str, generated: str | None = None
+    envelopes: list[dict[str, Any]],
+    traffic: Traffic,
+    environment: str,
+    generated: str | None = None,
+    drills_dir: str | None = None,
 ) -> dict[str, Any]:
     """Report model of checked C(envelopes) and the C(traffic) measured over their intervals, in the same order.
 
-    C(generated) defaults to the end of the newest operation, so the same inputs give the same report.
+    C(generated) defaults to the end of the newest operation, so the same inputs give the same report. C(drills_dir) has
+    the history of the drills and their ledgers.
     """
+    others = beside.build(envelopes, drills_dir)
     rollouts = [
         _rollout(index, envelope, window, traffic)
         for index, (envelope, window) in enumerate(zip(envelopes, traffic.windows, strict=True))
@@ -39,8 +48,9 @@ def build(
         "schema_version": SCHEMA_VERSION,
         "environment": environment,
         "generated": generated or max((envelope["finished"] for envelope in envelopes), default=None),
-        "summary": _summary(rollouts, envelopes, load),
+        "summary": _summary(rollouts, envelopes, load, others),
         "rollouts": rollouts,
+        **others,
         "load": load,
         "operations": envelopes,
         "series": _series(traffic),
@@ -129,13 +139,18 @@ def _series(traffic: Traffic) -> dict[str, Any] | None:
 
 
 def _summary(
-    rollouts: list[dict[str, Any]], envelopes: list[dict[str, Any]], load: dict[str, Any] | None
+    rollouts: list[dict[str, Any]],
+    envelopes: list[dict[str, Any]],
+    load: dict[str, Any] | None,
+    beside_them: dict[str, Any],
 ) -> dict[str, Any]:
     """The answer to "did it go well?": tone (good, warn, bad), one line, and what to be careful about."""
-    others = [envelope for envelope in envelopes if not facts.is_rollout(envelope)]
-    notes = _notes(rollouts, load)
+    known = beside.all_of(beside_them)
+    taken = {one["operation"] for one in known}
+    others = [one for index, one in enumerate(envelopes) if not facts.is_rollout(one) and index not in taken]
+    notes = _notes(rollouts, load) + beside.notes(beside_them)
     failed = load["failed"] if load else 0
-    tones = {rollout["tone"] for rollout in rollouts} | {
+    tones = {one["tone"] for one in [*rollouts, *known]} | {
         {"passed": "good", "failed": "bad"}.get(envelope["verdict"], "warn") for envelope in others
     }
     if "bad" in tones or failed:
@@ -146,9 +161,28 @@ def _summary(
         tone = "good"
     return {
         "tone": tone,
-        "headline": " ".join([_operations_line(rollouts, others), _requests_line(load)]).strip(),
+        "headline": _headline(rollouts, others, known, load),
         "notes": notes,
     }
+
+
+def _headline(
+    rollouts: list[dict[str, Any]],
+    others: list[dict[str, Any]],
+    known: list[dict[str, Any]],
+    load: dict[str, Any] | None,
+) -> str:
+    """Where nothing moved a version and no load ran, nobody asks about requests. Of many other operations only those
+    are named that did not go well."""
+    parts = [_operations_line(rollouts, others)] if rollouts or others or not known else []
+    named = known if len(known) <= _MOST_NAMED else [one for one in known if one["tone"] != "good"]
+    parts += [f"{one['headline']}." for one in named[:_MOST_NAMED]]
+    more = len(known) - len(named[:_MOST_NAMED])
+    if more:
+        word = "more operation" + "s" * (more != 1)
+        parts.append(f"{more} {word} went well." if len(named) <= _MOST_NAMED else f"{more} {word}.")
+    parts += [_requests_line(load)] if rollouts or others or load or not known else []
+    return " ".join(parts)
 
 
 def _operations_line(rollouts: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:

@@ -15,10 +15,15 @@ from ansible_collections.churnguard.ops.plugins.module_utils._rollout.figures im
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from . import beside, words
 from . import rollouts as facts
-from . import words
+from .drills import SHOWN, losses, said
 from .layout import colour_numbers
 
+# Rows of the long tables; the rest is in report.json.
+MOST_EVENTS = 400
+MOST_RESOURCES = 40
+MOST_TEXT = 80
 TEMPLATES = Path(__file__).parent / "templates"
 OUTCOMES = {
     facts.SHIPPED: ("✓", "passed"),
@@ -37,10 +42,18 @@ VERDICTS = {
     "not_checked": ("?", "not checked", "off"),
 }
 
+STATES = {
+    "ok": ("✓", "ok", "good"),
+    "unverified": ("?", "unverified", "warn"),
+    "stale": ("◷", "stale", "warn"),
+    "failed": ("✕", "failed", "bad"),
+    "missing": ("∅", "missing", "bad"),
+    "not_checked": ("?", "not checked", "off"),
+}
 JUDGEMENTS = {"good": ("●", "good", "good"), "bad": ("✖", "bad", "bad"), "unknown": ("◇", "unknown", "warn")}
 
 
-def page(model: dict[str, Any], plots: dict[str, str]) -> str:
+def page(model: dict[str, Any], plots: dict[str, str] | None = None) -> str:
     """HTML of a report model. C(plots) are SVG elements by name, as the plots module draws them; all else is
     escaped."""
     environment = Environment(
@@ -62,6 +75,14 @@ def page(model: dict[str, Any], plots: dict[str, str]) -> str:
         judgement=lambda name: JUDGEMENTS[name],
         figure=figure,
         probability=probability,
+        state=lambda name: STATES[name],
+        moment=moment,
+        seconds=facts.seconds,
+        size=words.size,
+        age=words.age,
+        losses=losses,
+        said=said,
+        short=short,
         plain=plain,
         label=label,
         strategy=lambda name: str(name or words.NOTHING).replace("_", "-"),
@@ -69,13 +90,26 @@ def page(model: dict[str, Any], plots: dict[str, str]) -> str:
     text = environment.get_template("page.html.j2").render(
         model=model,
         style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        plots={name: Markup(svg) for name, svg in plots.items()},
+        plots={name: Markup(svg) for name, svg in (plots or {}).items()},
         colours=colour_numbers(model),
+        most_events=MOST_EVENTS,
+        most_resources=MOST_RESOURCES,
+        shown_evidence=SHOWN,
+        beside={
+            one["operation"]: {"kind": kind, "number": number, "one": one}
+            for kind in beside.KINDS
+            for number, one in enumerate(model[kind], start=1)
+        },
         rollout_of={rollout["operation"]: rollout for rollout in model["rollouts"]},
         seconds=facts.seconds,
         duration_of=facts.duration_s,
     )
     return re.sub(r"\n\s*\n+", "\n", text)
+
+
+def moment(text: str | None) -> str:
+    """ISO time as 2026-11-21 19:33 (UTC)."""
+    return words.NOTHING if not text else text[:16].replace("T", " ")
 
 
 def outcome(rollout: dict[str, Any]) -> tuple[str, str]:
@@ -105,6 +139,12 @@ def plain(value: Any) -> str:
     if isinstance(value, (dict, list)):
         return json.dumps(value, indent=2, ensure_ascii=False)
     return words.number(value)
+
+
+def short(value: Any) -> str:
+    """A value on one line of a table, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else words.number(value)
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 2]}.."
 
 
 def label(name: Any) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from . import gates
 from . import rollouts as facts
 from .canvas import BOTTOM, PALETTE, ROW, Canvas, style
+from .drill_plots import recovery, writes
 from .gantt import gantt
-from .judged import judged
+from .judged import judged, looked_at
 from .layout import SIZES, Mark, Size, colour_numbers, marks, place, span, text_width
 from .stats import NOT_FAILED
+from .trends import trend
 from .words import latency, number
 
 MOST_ROWS = 6
@@ -21,7 +24,8 @@ MOST_ROWS = 6
 
 def plots(model: dict[str, Any]) -> dict[str, str]:
     """All plots of a report model: traffic, latency and failures (as far as there is data), one rollout_N for each
-    rollout that took a step, and one judged_N for each that was sampled; each under NAME_wide and NAME_narrow.
+    rollout that took a step, one judged_N for each that was sampled, gate_N_M for each service of a gate, drill_N and
+    writes_N for each drill, trend_N for each scenario of the history; each under NAME_wide and NAME_narrow.
 
     Raises OperationError when matplotlib is not installed.
     """
@@ -38,6 +42,38 @@ def plots(model: dict[str, Any]) -> dict[str, str]:
                 if rollout["samples"]["total"]:
                     named = f"judged_{index}_{size.name}"
                     drawn[named] = judged(rollout, model, named, size, colour_numbers(model))
+            drawn.update(_gates(model, size))
+            drawn.update(_drills(model, size))
+    return drawn
+
+
+def _gates(model: dict[str, Any], size: Size) -> dict[str, str]:
+    """The looks at each service that is shown in detail."""
+    drawn = {}
+    for number_of, gate in enumerate(model["gates"], start=1):
+        envelope = model["operations"][gate["operation"]]
+        for position, service in enumerate(gate["services"], start=1):
+            taken = gates.looks(envelope, service["name"])
+            name = f"gate_{number_of}_{position}_{size.name}"
+            if service["name"] in gate["shown"] and taken:
+                drawn[name] = looked_at(gate, service, taken, name, size)
+    return drawn
+
+
+def _drills(model: dict[str, Any], size: Size) -> dict[str, str]:
+    """Each drill's recovery and writes, and the trend of each scenario."""
+    drawn = {}
+    for index, drill in enumerate(model["drills"], start=1):
+        if drill["clocks"] or drill["phases"]:
+            name = f"drill_{index}_{size.name}"
+            drawn[name] = recovery(drill, name, size)
+        if drill["ledger"] and drill["ledger"]["series"]:
+            name = f"writes_{index}_{size.name}"
+            drawn[name] = writes(drill, name, size)
+    for index, scenario in enumerate((model["history"] or {"scenarios": []})["scenarios"], start=1):
+        name = f"trend_{index}_{size.name}"
+        if scenario["total"] > 1:
+            drawn[name] = trend(scenario, name, size)
     return drawn
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import parse_time
+from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import isoformat, parse_time
 
 NOTHING = "–"  # noqa: RUF001 - an en dash marks an empty cell
 
@@ -46,6 +46,14 @@ def latency(seconds: float | None) -> str:
     return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
+def iso(value: Any) -> str | None:
+    """A time as every table takes it; None for what is no time."""
+    try:
+        return isoformat(parse_time(str(value))) if value else None
+    except ValueError:
+        return None
+
+
 def clock(text: str | None) -> str:
     """ISO time as 19:33:00 (UTC)."""
     return NOTHING if not text else parse_time(text).strftime("%H:%M:%S")
@@ -63,7 +71,7 @@ def listing(words: Sequence[str]) -> str:
 
 
 def table(model: dict[str, Any]) -> list[str]:
-    """The rollouts as aligned lines, a heading first; one line of words when there is none."""
+    """The rollouts as aligned lines, a heading first, and what else is recorded; one line of words for nothing."""
     rows = [["version", "strategy", "verdict", "duration", "sent", "failed", ""]]
     for rollout in model["rollouts"]:
         requests = rollout["requests"]
@@ -78,10 +86,52 @@ def table(model: dict[str, Any]) -> list[str]:
                 rollout["headline"] + (f" ({requests['reason']})" if requests["reason"] else ""),
             ]
         )
-    if len(rows) == 1:
-        return ["no rollout recorded"]
+    lines = _aligned(rows, right=(3, 4, 5)) if len(rows) > 1 else []
+    others = _others(model)
+    if lines and others:
+        lines.append("")
+    return lines + others or ["no operation recorded"]
+
+
+def size(count: float | None) -> str:
+    """Bytes as 512 B, 4.2 MB, 1.03 GB (powers of ten)."""
+    if count is None:
+        return NOTHING
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count:.0f} B"
+
+
+def age(seconds: float | None) -> str:
+    """A long time as 5.2 h or 3.1 d; below two hours as a duration."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 7200:
+        return duration(seconds)
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"
+
+
+def _others(model: dict[str, Any]) -> list[str]:
+    """Drills with their objectives, then what else was done, one line each."""
+    rows = []
+    for drill in model["drills"]:
+        goals = [
+            f"{goal['name']} {duration(goal['value_s'])}"
+            + (f" of {duration(goal['limit_s'])}" if goal["limit_s"] is not None else "")
+            for goal in drill["objectives"]
+        ]
+        rows.append(["drill", drill["verdict"], duration(drill["duration_s"]), drill["headline"], *goals])
+    for gate in model["gates"]:
+        rows.append(["metric gate", gate["verdict"], duration(gate["duration_s"]), gate["headline"], "", ""])
+    for listed in model["backups"]:
+        rows.append(["backups", listed["verdict"], "", listed["headline"], "", ""])
+    return _aligned(rows, right=(2,)) if rows else []
+
+
+def _aligned(rows: list[list[str]], right: tuple[int, ...]) -> list[str]:
+    """Cells below each other, those of the columns in C(right) to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    right = (3, 4, 5)
     return [
         "  ".join(
             cell.rjust(widths[column]) if column in right else cell.ljust(widths[column])

@@ -9,11 +9,18 @@ import json
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.churnguard.ops.plugins.filter import report_model, report_page, report_plots, report_table
+from ansible_collections.churnguard.ops.plugins.filter import (
+    report_junit,
+    report_markdown,
+    report_model,
+    report_page,
+    report_plots,
+    report_table,
+)
 
 FILTERS = {
     name: function
-    for plugin in (report_model, report_page, report_plots, report_table)
+    for plugin in (report_junit, report_markdown, report_model, report_page, report_plots, report_table)
     for name, function in plugin.FilterModule().filters().items()
 }
 ENVELOPE = {
@@ -28,7 +35,8 @@ ENVELOPE = {
 
 
 def test_each_filter_is_in_the_file_of_its_name():
-    assert sorted(FILTERS) == ["report_model", "report_page", "report_plots", "report_table"]
+    names = ["junit", "markdown", "model", "page", "plots", "table"]
+    assert sorted(FILTERS) == [f"report_{name}" for name in names]
 
 
 def test_from_envelopes_to_page(tmp_path):
@@ -60,7 +68,7 @@ def test_a_users_mistake_is_an_error_in_words(given, ledgers, says):
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["report_page", "report_plots", "report_table"])
+@pytest.mark.parametrize("name", sorted(FILTERS.keys() - {"report_model"}))
 @pytest.mark.parametrize("given", [{}, None, {"rollouts": [{}]}, "model"])
 def test_what_is_no_model_is_refused(name, given):
     with pytest.raises(AnsibleFilterError, match="is not a report model"):

@@ -129,8 +129,11 @@ def test_what_makes_no_sense_is_refused(call, prometheus, options, message):
 
 def test_what_is_documented_is_what_is_accepted():
     documented = yaml.safe_load(metric_gate.DOCUMENTATION)
-    fragment = importlib.import_module("ansible_collections.churnguard.ops.plugins.doc_fragments.metrics")
-    options = documented["options"] | yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
+    options = dict(documented["options"])
+    for name in ("metrics", "progress"):
+        assert f"churnguard.ops.{name}" in documented["extends_documentation_fragment"]
+        fragment = importlib.import_module(f"ansible_collections.churnguard.ops.plugins.doc_fragments.{name}")
+        options |= yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
     accepted = metric_gate.argument_spec()
     assert set(options) == set(accepted)
     for name, entry in accepted.items():

@@ -62,14 +62,13 @@ def test_a_value_is_compared_with_what_decides(result, text):
 @pytest.mark.parametrize(
     ("result", "kind"),
     [
-        ({"name": "error_ratio"}, "ratio"),
-        ({"name": "latency_p99"}, "latency"),
-        ({"name": "predictions_per_request"}, ""),
+        ({"name": "predictions_per_request", "kind": "ratio"}, "ratio"),
         ({"name": "latency", "kind": "value"}, "value"),
+        ({"name": "latency_p99"}, ""),
         ({}, ""),
     ],
 )
-def test_the_unit_follows_from_the_kind_else_from_the_name(result, kind):
+def test_the_unit_follows_from_the_kind_and_never_from_the_name(result, kind):
     assert kind_of(result) == kind
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.churnguard.ops.plugins.module_utils._common.envelope import Recorder
-from ansible_collections.churnguard.ops.plugins.module_utils._rollout.gate import Gate, Patience, Subject
+from ansible_collections.churnguard.ops.plugins.module_utils._rollout.gate import Gate, Patience, Subject, short_names
 from ansible_collections.churnguard.ops.plugins.module_utils._rollout.metrics import default_metrics
 from ansible_collections.churnguard.ops.tests.unit.support.clock import FakeClock
 from ansible_collections.churnguard.ops.tests.unit.support.prometheus import Behaviour, FakePrometheus, Traffic
@@ -112,3 +112,31 @@ def test_subjects_name_themselves():
     assert (str(BESIDE), str(ALONE)) == ("prod/shop (v2 green)", "prod/shop (v2)")
     assert str(Subject("shop", "prod")) == "prod/shop"
     assert Subject("shop", "prod").stable is None
+
+
+def test_every_look_is_told_with_its_figures_and_the_time_left(site):
+    site.traffic.behaviours["v2"] = Behaviour(error_ratio=0.2)
+    site.gate(Subject("shop", "prod", "blue"), Subject("shop", "prod", "green")).run()
+    events = site.recorder.timeline
+    assert events[0]["detail"].startswith("2 services by error_ratio, latency_p99, predictions_per_request: a look ev")
+    good, bad = [one["data"] for one in events if one["event"] == "sample"][:2]
+    assert (good["service"], good["step"], good["left_s"], good["troubled_s"]) == ("blue", "look 1", 270.0, None)
+    assert (bad["service"], bad["decisive"], bad["troubled_s"], bad["max_hold_s"]) == ("green", True, 0.0, 120)
+    assert [(one["name"], one["kind"]) for one in bad["results"]] == [
+        ("error_ratio", "ratio"),
+        ("latency_p99", "latency"),
+        ("predictions_per_request", "ratio"),
+    ]
+    assert "query" not in bad["results"][0]
+
+
+def test_services_are_told_apart_by_the_shortest_name_that_does():
+    two = [Subject("shop", "prod"), Subject("cart", "prod")]
+    assert list(short_names(two).values()) == ["shop", "cart"]
+    assert list(short_names([BESIDE, Subject("shop", "prod", version="v1")]).values()) == ["v2", "v1"]
+    assert list(short_names([Subject("shop", "prod"), Subject("shop", "test")]).values()) == ["prod", "test"]
+    assert list(short_names([BESIDE, Subject("cart", "test"), ALONE]).values()) == [
+        "prod/shop (v2 green)",
+        "test/cart",
+        "prod/shop (v2)",
+    ]

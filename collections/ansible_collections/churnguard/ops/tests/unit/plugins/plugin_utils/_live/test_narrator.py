@@ -156,3 +156,18 @@ def test_a_torn_line_is_no_entry(raw):
 
 def test_a_line_is_read():
     assert read(json.dumps(entry("a", "b"))) == entry("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "data", "ends"),
+    [
+        ("good", {"troubled_s": None, "left_s": 90.0}, ", 1 min 30 s left"),
+        ("bad", {"troubled_s": 30.0, "max_hold_s": 60}, ", 30 of 60 s"),
+        ("bad", {"troubled_s": 0.0, "max_hold_s": 60, "decisive": True}, ", fails"),
+        ("unknown", {"troubled_s": None, "max_hold_s": 300}, ", 0 s of 5 min"),
+    ],
+)
+def test_outside_of_a_rollout_nothing_is_frozen_or_taken_back(verdict, data, ends):
+    shown = sample(verdict, result("error_ratio", verdict), step="look 3", weight=None, **data)
+    assert "  look 3 " in shown
+    assert shown.endswith(ends)

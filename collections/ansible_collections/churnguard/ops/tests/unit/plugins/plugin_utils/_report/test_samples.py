@@ -14,7 +14,15 @@ def iso(seconds):
     return f"2026-11-21T12:00:{seconds:06.3f}Z"
 
 
-ERRORS = {"name": "error_ratio", "verdict": "bad", "value": 0.2, "limit": 0.01, "n": 300, "p_value": 1e-9}
+ERRORS = {
+    "name": "error_ratio",
+    "kind": "ratio",
+    "verdict": "bad",
+    "value": 0.2,
+    "limit": 0.01,
+    "n": 300,
+    "p_value": 1e-9,
+}
 
 
 def sample(at, verdict="good", results=(), **data):

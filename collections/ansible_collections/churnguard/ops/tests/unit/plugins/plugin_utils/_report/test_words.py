@@ -71,9 +71,12 @@ def rollout(**parts):
     return {**base, "requests": {"sent": 12345, "failed": 0, "reason": None}, **parts}
 
 
+NOTHING_ELSE = {"gates": [], "drills": [], "backups": []}
+
+
 def test_the_table_is_aligned_and_says_why_a_figure_is_missing():
     unmeasured = rollout(version="v10", requests={"sent": None, "failed": None, "reason": "no load"})
-    assert words.table({"rollouts": [rollout(), unmeasured]}) == [
+    assert words.table({"rollouts": [rollout(), unmeasured], **NOTHING_ELSE}) == [
         "version  strategy    verdict  duration    sent  failed",
         "v2       blue_green  passed     12.5 s  12,345       0  v2 is live",
         "v10      blue_green  passed     12.5 s       –       –  v2 is live (no load)",
@@ -81,4 +84,35 @@ def test_the_table_is_aligned_and_says_why_a_figure_is_missing():
 
 
 def test_a_table_of_nothing_says_so():
-    assert words.table({"rollouts": []}) == ["no rollout recorded"]
+    assert words.table({"rollouts": [], **NOTHING_ELSE}) == ["no operation recorded"]
+
+
+def test_other_operations_have_a_line_each_below_the_rollouts():
+    goals = [
+        {"name": "RTO", "value_s": 42.1, "limit_s": 1800},
+        {"name": "RPO", "value_s": None, "limit_s": None},
+    ]
+    drill = {"verdict": "passed", "duration_s": 66.5, "headline": "Database loss: recovered", "objectives": goals}
+    gate = {"verdict": "failed", "duration_s": 30.0, "headline": "shop is not good"}
+    backups = {"verdict": "passed", "headline": "All 3 backups are ok"}
+    lines = words.table({"rollouts": [rollout()], "drills": [drill], "gates": [gate], "backups": [backups]})
+    assert lines[2:] == [
+        "",
+        "drill        passed  1 min 06 s  Database loss: recovered  RTO 42.1 s of 30 min  RPO –",
+        "metric gate  failed        30 s  shop is not good",
+        "backups      passed              All 3 backups are ok",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(None, "–"), (0, "0 B"), (999, "999 B"), (612_334_112, "612 MB"), (1.2e12, "1.2 TB")]
+)
+def test_size(count, text):
+    assert words.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "–"), (90, "1 min 30 s"), (7200, "2.0 h"), (109985, "30.6 h"), (400000, "4.6 d")]
+)
+def test_age(seconds, text):
+    assert words.age(seconds) == text
