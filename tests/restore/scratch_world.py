@@ -136,6 +136,7 @@ class Repository:
 @contextlib.contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
     """A file system of that size on C(folder). What still works in it at the end keeps it busy, but not in the way."""
+    assert os.geteuid() == 0, "only root can mount a small file system: run this test as root"
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
     try:
         yield

@@ -52,7 +52,6 @@ def test_a_backup_is_made_once_and_each_answer_is_proven_by_the_catalog(running,
     assert [backup["label"] for backup in call("pgbackrest_info", where)["backups"]] == [made["backup"]["label"]]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 def test_a_backup_without_room_fails_and_the_last_good_one_stays(running, call):
     """A repository on a full disk: no half backup is in the catalog, and with room again the next one is made."""
     where = {"stanza": STANZA, "config": str(running.pgbackrest_config)}
