@@ -202,7 +202,8 @@ SELECT n.nspname, c.relname, c.relpersistence <> 'u', am.amname = 'heap',
               ON f.amprocfamily = o.opcfamily AND f.amprocnum = 2 AND f.amproclefttype = o.opcintype
               WHERE h.amname = 'hash' AND o.opcdefault
               AND o.opcintype = CASE b.typtype WHEN 'e' THEN 'anyenum'::regtype ELSE b.oid END),
-      CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, a.attcollation <> 0) ORDER BY a.attnum)
+      CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, a.attcollation <> 0, a.attnotnull)
+    ORDER BY a.attnum)
    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
    JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
    JOIN pg_namespace bn ON bn.oid = b.typnamespace

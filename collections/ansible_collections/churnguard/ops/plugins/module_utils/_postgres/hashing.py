@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SQL that reads a table once and yields an order-free digest of its rows. Pure. Internal: may change in any release.
 
-A row's hash is PostgreSQL's own 64-bit hash of the row, and a table's digest is the number of rows and the exact sum of
-their hashes: it does not depend on the order of rows, so that any number of workers can add to it. A row's hash is
-linear in the hashes of its columns (31 * a + b), so that two rows that swap a value would leave the sum as it is; it is
-therefore hashed once more before it is added.
+A row's hash is made of PostgreSQL's own 64-bit hashes, and a table's digest is the number of rows and the exact sum of
+their hashes: it does not depend on the order of rows, so that any number of workers can add to it. Columns that are
+never null and have a hash function that SQL can call are hashed one after the other, each with the hash so far as its
+seed, which takes half the time of hashing a record. All others are hashed as a record, and that is the first seed. The
+hash of a record is linear in those of its columns (31 * a + b), so that two rows that swap a value would leave the sum
+as it is; where nothing is hashed after it, it is therefore hashed once more.
 
 With a primary key the rows are also dealt into at most 1024 buckets, each with its own count, its own sum, and the sum
 of (hash >> 33) * position, where the position tells a key from the others of its bucket. Where one row of a bucket
@@ -36,6 +38,24 @@ _SENT = {
     "pg_catalog.float8": "float8send",
     "pg_catalog.interval": "interval_send",
     "pg_catalog.numeric": "numeric_send",
+}
+#: The hash function of a type that takes a seed, around the column's own expression.
+_SEEDED = {
+    "pg_catalog." + name: f"pg_catalog.{function}"
+    for name, function in {
+        "bool": "hashint4extended({}::pg_catalog.int4, {})",
+        "int2": "hashint2extended({}, {})",
+        "int4": "hashint4extended({}, {})",
+        "int8": "hashint8extended({}, {})",
+        "numeric": "hash_numeric_extended({}, {})",
+        "oid": "hashoidextended({}, {})",
+        "text": "hashtextextended({}, {})",
+        "timestamp": "timestamp_hash_extended({}, {})",
+        # An offset of zero only changes the type; a cast would compute the session's time zone for each row.
+        "timestamptz": "timestamp_hash_extended(pg_catalog.timezone(INTERVAL '0', {}), {})",
+        "uuid": "uuid_hash_extended({}, {})",
+        "varchar": "hashtextextended({}, {})",
+    }.items()
 }
 _INTEGERS = frozenset({"pg_catalog.int2", "pg_catalog.int4", "pg_catalog.int8"})
 
@@ -81,8 +101,7 @@ def hashed(column: Column, mode: str) -> str:
     """The expression that stands for the column in a row's hash. C(mode) record: as the cluster stores it; text: what
     also survives a dump, where for example an enum's labels have other numbers."""
     name = f"t.{quote(column.name)}"
-    exact = column.type in _EXACT or (column.type == "pg_catalog.numeric" and column.length >= 0)
-    if exact:
+    if _exact(column):
         return f'{name} COLLATE pg_catalog."C"' if column.collatable else name
     if column.type in _SENT:
         return f"pg_catalog.{_SENT[column.type]}({name})"
@@ -92,13 +111,42 @@ def hashed(column: Column, mode: str) -> str:
     return f'{name}::pg_catalog.text COLLATE pg_catalog."C"'
 
 
+def _exact(column: Column) -> bool:
+    return column.type in _EXACT or (column.type == "pg_catalog.numeric" and column.length >= 0)
+
+
+def _seeded(column: Column) -> bool:
+    """Whether the column is hashed by a function of its own, with the hash of those before it as the seed."""
+    return column.never_null and column.type in _SEEDED and _exact(column)
+
+
 def recipe(table: Table, mode: str) -> list[str]:
     """How each column enters the hash; both sides of a comparison must have the same one."""
-    return [hashed(column, mode) for column in table.columns]
+    return [
+        _SEEDED[one.type].format(hashed(one, mode), "*") if _seeded(one) else hashed(one, mode) for one in table.columns
+    ]
 
 
 def row_hash(table: Table, mode: str) -> str:
-    return _mixed(f"pg_catalog.hash_record_extended(ROW({', '.join(recipe(table, mode))}), 0)")
+    return hash_of(table.columns, mode)
+
+
+def hash_of(columns: Sequence[Column], mode: str) -> str:
+    """The 64-bit hash of these columns of a row."""
+    whole = _mixed(_record(columns, mode))
+    seeded = [column for column in columns if _seeded(column)]
+    if not seeded:
+        return whole
+    others = [column for column in columns if not _seeded(column)]
+    chain = _record(others, mode) if others else "0"
+    for column in seeded:
+        chain = _SEEDED[column.type].format(hashed(column, mode), chain)
+    # A null where none may be (a damaged row, a constraint that is not valid yet) makes the chain null.
+    return f"coalesce({chain}, {whole})"
+
+
+def _record(columns: Sequence[Column], mode: str) -> str:
+    return f"pg_catalog.hash_record_extended(ROW({', '.join(hashed(column, mode) for column in columns)}), 0)"
 
 
 def _mixed(expression: str) -> str:
@@ -111,8 +159,7 @@ def key_of(table: Table, buckets: Buckets) -> str:
     if buckets.kind == "integer":
         return f"t.{quote(table.key[0])}::pg_catalog.int8"
     by_name = {column.name: column for column in table.columns}
-    parts = ", ".join(hashed(by_name[name], "text") for name in table.key)
-    return _mixed(f"pg_catalog.hash_record_extended(ROW({parts}), 0)")
+    return hash_of([by_name[name] for name in table.key], "text")
 
 
 def bucket_of(buckets: Buckets, key: str) -> str:

@@ -73,7 +73,7 @@ class Answer:
 @dataclass(frozen=True)
 class Column:
     """A column, as far as hashing it goes. C(type) is the base type's qualified name; C(hashable): it has an extended
-    hash function; C(length) is the type modifier (-1: none)."""
+    hash function; C(length) is the type modifier (-1: none); C(never_null): declared NOT NULL."""
 
     name: str
     type: str
@@ -81,6 +81,7 @@ class Column:
     hashable: bool
     length: int
     collatable: bool
+    never_null: bool
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ AS_TEXT = 't."c"::pg_catalog.text COLLATE pg_catalog."C"'
 
 
 def table(type_name: str = "pg_catalog.int8", blocks: int = 100_000, heap: bool = True) -> Table:
-    column = Column("id", type_name, "b", True, -1, False)
+    column = Column("id", type_name, "b", True, -1, False, True)
     return Table("public", "t", (column,), ("id",), blocks, heap, True)
 
 
@@ -105,8 +105,24 @@ def test_other_keys_are_dealt_by_their_hash():
     ],
 )
 def test_how_a_column_enters_the_hash(column, record, text):
-    made = Column("c", *column)
+    made = Column("c", *column, False)
     assert (hashing.hashed(made, "record"), hashing.hashed(made, "text")) == (record, text)
+
+
+def test_columns_that_are_never_null_are_hashed_one_after_the_other_and_the_rest_as_a_record_before():
+    number = Column("n", "pg_catalog.int8", "b", True, -1, False, True)
+    word = Column("w", "pg_catalog.text", "b", True, -1, True, True)
+    maybe = Column("m", "pg_catalog.int4", "b", True, -1, False, False)
+    made = hashing.hash_of((number, maybe, word), "record")
+    assert made.startswith(
+        'coalesce(pg_catalog.hashtextextended(t."w" COLLATE pg_catalog."C", pg_catalog.hashint8extended(t."n", '
+        'pg_catalog.hash_record_extended(ROW(t."m"), 0))), pg_catalog.hashfloat8extended('
+    )
+    assert hashing.hash_of((maybe,), "record").startswith(
+        "pg_catalog.hashfloat8extended((pg_catalog.hash_record_extended("
+    )
+    unscaled = Column("u", "pg_catalog.numeric", "b", True, -1, False, True)
+    assert "hash_numeric" not in hashing.hash_of((number, unscaled), "record"), "1.0 and 1.00 are two values"
 
 
 def test_names_are_quoted():
