@@ -57,7 +57,7 @@ bench-delivery: venv  ## Measure canaries, kill -9 at every write, and the judge
 	@python -m churnguard_lab.bench_delivery
 
 .PHONY: bench-recovery
-bench-recovery: venv  ## Measure manifests, restores, drills and their cleanup (makes its own 5 GB; 30 minutes)
+bench-recovery: venv  ## Measure manifests, restores, drills and their cleanup (makes its own 5 GB; 25 minutes)
 	@python -m churnguard_lab.bench_recovery
 
 .PHONY: pictures
