@@ -37,6 +37,13 @@ def test_a_change_in_any_column_that_is_never_null_is_seen(empty, mode):
     assert compare(copy, manifest, checks=ROWS)["verdict"] == "passed"
 
 
+def test_values_that_two_rows_swap_are_seen_in_columns_that_are_never_null(empty):
+    copy = empty("CREATE TABLE pairs (id int PRIMARY KEY, n int8 NOT NULL); INSERT INTO pairs VALUES (1, 7), (2, 9)")
+    manifest = capture(copy)
+    copy.run("UPDATE pairs SET n = 16 - n")
+    assert list(failed(compare(copy, manifest, checks=ROWS))) == [("content", "public.pairs")]
+
+
 def test_a_row_with_a_null_where_none_may_be_is_not_left_out(empty):
     copy = empty("CREATE TABLE odd (id int PRIMARY KEY, a text NOT NULL, b text); INSERT INTO odd VALUES (1, 'x', 'y')")
     declared = "UPDATE pg_attribute SET attnotnull = {} WHERE attrelid = 'odd'::regclass AND attname = 'a'"

@@ -6,9 +6,9 @@
 A row's hash is made of PostgreSQL's own 64-bit hashes, and a table's digest is the number of rows and the exact sum of
 their hashes: it does not depend on the order of rows, so that any number of workers can add to it. Columns that are
 never null and have a hash function that SQL can call are hashed one after the other, each with the hash so far as its
-seed, which takes half the time of hashing a record. All others are hashed as a record, and that is the first seed. The
-hash of a record is linear in those of its columns (31 * a + b), so that two rows that swap a value would leave the sum
-as it is; where nothing is hashed after it, it is therefore hashed once more.
+seed: no record has to be built of them. All others are hashed as a record, and that is the first seed. The hash of a
+record is linear in those of its columns (31 * a + b), so that two rows that swap a value would leave the sum as it is;
+where nothing is hashed after it, it is therefore hashed once more.
 
 With a primary key the rows are also dealt into at most 1024 buckets, each with its own count, its own sum, and the sum
 of (hash >> 33) * position, where the position tells a key from the others of its bucket. Where one row of a bucket
@@ -120,15 +120,13 @@ def _seeded(column: Column) -> bool:
     return column.never_null and column.type in _SEEDED and _exact(column)
 
 
+def _after(column: Column, mode: str, seed: str) -> str:
+    return _SEEDED[column.type].format(hashed(column, mode), seed)
+
+
 def recipe(table: Table, mode: str) -> list[str]:
     """How each column enters the hash; both sides of a comparison must have the same one."""
-    return [
-        _SEEDED[one.type].format(hashed(one, mode), "*") if _seeded(one) else hashed(one, mode) for one in table.columns
-    ]
-
-
-def row_hash(table: Table, mode: str) -> str:
-    return hash_of(table.columns, mode)
+    return [_after(one, mode, "*") if _seeded(one) else hashed(one, mode) for one in table.columns]
 
 
 def hash_of(columns: Sequence[Column], mode: str) -> str:
@@ -140,7 +138,7 @@ def hash_of(columns: Sequence[Column], mode: str) -> str:
     others = [column for column in columns if not _seeded(column)]
     chain = _record(others, mode) if others else "0"
     for column in seeded:
-        chain = _SEEDED[column.type].format(hashed(column, mode), chain)
+        chain = _after(column, mode, chain)
     # A null where none may be (a damaged row, a constraint that is not valid yet) makes the chain null.
     return f"coalesce({chain}, {whole})"
 
@@ -233,11 +231,11 @@ def digest_sql(
     """Rows (bucket or null, count, sum of hashes, sum of hash times position) of one range."""
     source = f"FROM ONLY {relation(table)} t{where(block_range, condition)}"
     if buckets is None:
-        return f"SELECT NULL, count(*), coalesce(sum({row_hash(table, mode)}), 0), 0 {source}"
+        return f"SELECT NULL, count(*), coalesce(sum({hash_of(table.columns, mode)}), 0), 0 {source}"
     key = key_of(table, buckets)
     # OFFSET 0 keeps the planner from writing the hash out twice.
     return (
-        f"SELECT b, count(*), sum(h), sum((h >> 33) * x) FROM (SELECT {row_hash(table, mode)} AS h, "
+        f"SELECT b, count(*), sum(h), sum((h >> 33) * x) FROM (SELECT {hash_of(table.columns, mode)} AS h, "
         f"{bucket_of(buckets, key)} AS b, {position_of(buckets, key)} AS x {source} OFFSET 0) s GROUP BY 1"
     )
 
