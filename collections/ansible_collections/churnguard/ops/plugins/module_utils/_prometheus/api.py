@@ -68,7 +68,19 @@ def query_vector(url: str, expression: str, timeout: float = 5.0, at: float | No
     and QueryError for every other refusal.
     """
     parameters = {"query": expression} if at is None else {"query": expression, "time": f"{at:.3f}"}
-    address = f"{url.rstrip('/')}/api/v1/query?{urlencode(parameters)}"
+    data = ask(url, "query", parameters, timeout)
+    try:
+        if data["resultType"] == "scalar":
+            return [Series({}, float(data["result"][1]))]
+        return [Series(entry["metric"], float(entry["value"][1])) for entry in data["result"]]
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise no_answer(data) from error
+
+
+def ask(url: str, endpoint: str, parameters: dict[str, str], timeout: float) -> Any:
+    """What the server at C(url) has as C(data) of api/v1/C(endpoint). Raises BadQuery, Unreachable and QueryError as
+    query_vector does."""
+    address = f"{url.rstrip('/')}/api/v1/{endpoint}?{urlencode(parameters)}"
     try:
         with send("GET", address, timeout=timeout) as response:
             answer = json.load(response)
@@ -77,12 +89,14 @@ def query_vector(url: str, expression: str, timeout: float = 5.0, at: float | No
     except (URLError, HTTPException, OSError, ValueError) as error:
         raise Unreachable(str(error)) from error
     try:
-        data = answer["data"]
-        if data["resultType"] == "scalar":
-            return [Series({}, float(data["result"][1]))]
-        return [Series(entry["metric"], float(entry["value"][1])) for entry in data["result"]]
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise Unreachable(f"this is no answer of Prometheus: {str(answer)[:200]}") from error
+        return answer["data"]
+    except (KeyError, TypeError) as error:
+        raise no_answer(answer) from error
+
+
+def no_answer(answer: Any) -> Unreachable:
+    """The error for something that Prometheus would not have said."""
+    return Unreachable(f"this is no answer of Prometheus: {str(answer)[:200]}")
 
 
 # As text, because Python 3.9 knows no | between types.
