@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, request
+from churnguard_telemetry import flask as telemetry
+from churnguard_telemetry.metrics import CachedCollector
+from churnguard_telemetry.tracing import TraceSettings, Tracing
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from churnguard_api.business import Business
 from churnguard_api.cache import Cache
 from churnguard_api.config import Config
 from churnguard_api.database import Database, DatabaseUnavailable
@@ -29,16 +34,24 @@ Answer = Response | tuple[Response, int]
 
 
 def create_app(config: Config) -> Flask:
-    """The application with its own connections and metrics, found under its extensions."""
+    """The application with its own connections; its metrics and its tracing are found under its extensions.
+
+    Raises churnguard_telemetry.sink.SinkError when traces cannot be sent as the settings say.
+    """
     app = Flask("churnguard_api")
     app.json.sort_keys = False
-    database = Database(config.database_url, config.tuning.database_connections)
-    cache = Cache(config.redis_url, config.tuning.cache_ttl_s)
     metrics = Metrics(lambda: database.connections)
+    tracing = Tracing(_traces(config), metrics.lost)
+    database = Database(config.database_url, config.tuning.database_connections, observe=tracing.database)
+    cache = Cache(config.redis_url, config.tuning.cache_ttl_s, observe=tracing.cache)
+    business = Business(database, metrics.bounded)
+    metrics.registry.register(CachedCollector(business.read, config.tuning.business_metrics_s))
     app.extensions["churnguard_metrics"] = metrics
+    app.extensions["churnguard_tracing"] = tracing
     checks = {"database": _check_database(database), "cache": cache.check}
     readiness = Readiness(checks, config.tuning.ready_cache_s)
-    _add_observation(app, config, metrics)
+    telemetry.observe(app, metrics.requests, tracing, config.tuning.access_log, PROBES)
+    _add_observation(app, config)
     _add_probes(app, config, readiness)
     _add_api(app, config, database, cache, metrics)
     _add_features(app, Features(config.flags_file, metrics.evaluated))
@@ -46,8 +59,21 @@ def create_app(config: Config) -> Flask:
     return app
 
 
-def _add_observation(app: Flask, config: Config, metrics: Metrics) -> None:
-    """Headers of every reply, the metrics of every request but the probes, and the injected faults."""
+def _traces(config: Config) -> TraceSettings:
+    """Where this process' traces go; one file for each pod."""
+    pod = Path(config.pod).name or "churnguard-api"
+    return TraceSettings(
+        service="churnguard-api",
+        version=config.version,
+        ratio=config.tuning.trace_ratio,
+        file=Path(config.traces_dir) / f"{pod}.jsonl" if config.traces_dir else None,
+        endpoint=config.otlp_endpoint,
+        attributes={"service.instance.id": pod, "k8s.pod.name": pod, "churnguard.slot": config.slot},
+    )
+
+
+def _add_observation(app: Flask, config: Config) -> None:
+    """Headers of every reply, and the injected faults."""
     headers = {
         "X-ChurnGuard-Version": config.version,
         "X-ChurnGuard-Slot": config.slot,
@@ -56,11 +82,6 @@ def _add_observation(app: Flask, config: Config, metrics: Metrics) -> None:
 
     @app.before_request
     def begin() -> Answer | None:
-        g.counted = request.path not in PROBES
-        if not g.counted:
-            return None
-        g.started = time.perf_counter()
-        metrics.in_progress.inc()
         if not request.path.startswith("/api/"):
             return None
         if config.faults.latency_s:
@@ -74,15 +95,7 @@ def _add_observation(app: Flask, config: Config, metrics: Metrics) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         response.headers.update(headers)
-        if g.get("counted"):
-            rule = request.url_rule.rule if request.url_rule else None
-            metrics.answered(request.method, rule, response.status_code, time.perf_counter() - g.started)
         return response
-
-    @app.teardown_request
-    def leave(_error: BaseException | None) -> None:
-        if g.get("counted"):
-            metrics.in_progress.dec()
 
 
 def _add_probes(app: Flask, config: Config, readiness: Readiness) -> None:
@@ -197,6 +210,7 @@ def _add_errors(app: Flask) -> None:
 
     @app.errorhandler(DatabaseUnavailable)
     def no_database(error: DatabaseUnavailable) -> Answer:
+        telemetry.failed(error)
         _LOG.error("database unavailable: %s", error)
         return jsonify(error="database unavailable"), 503
 
@@ -205,8 +219,9 @@ def _add_errors(app: Flask) -> None:
         return jsonify(error=error.name.lower()), error.code or 500
 
     @app.errorhandler(Exception)
-    def unexpected(_error: Exception) -> Answer:
-        _LOG.exception("%s %s", request.method, request.path)
+    def unexpected(error: Exception) -> Answer:
+        telemetry.failed(error)
+        _LOG.error("unexpected error", exc_info=error)
         return jsonify(error="internal error"), 500
 
 

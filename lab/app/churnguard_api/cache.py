@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -28,8 +30,14 @@ class CacheUnavailable(Exception):
 class Cache:
     """JSON documents under keys, each with a time to live."""
 
-    def __init__(self, url: str, ttl_s: int) -> None:
-        self._ttl_s = ttl_s
+    def __init__(
+        self,
+        url: str,
+        ttl_s: int,
+        observe: Callable[[str], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        """`observe(operation)` is around each read (GET) and write (SET)."""
+        self._ttl_s, self._observe = ttl_s, observe
         self._paused_until = 0.0
         self._client = connect(url)
 
@@ -38,7 +46,8 @@ class Cache:
         if time.monotonic() < self._paused_until:
             return None
         try:
-            text = self._client.get(key)
+            with self._observe("GET"):
+                text = self._client.get(key)
         except redis.RedisError as error:
             self._pause(error)
             return None
@@ -49,7 +58,8 @@ class Cache:
         if time.monotonic() < self._paused_until:
             return
         try:
-            self._client.set(key, json.dumps(document), ex=self._ttl_s)
+            with self._observe("SET"):
+                self._client.set(key, json.dumps(document), ex=self._ttl_s)
         except redis.RedisError as error:
             self._pause(error)
 

@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from churnguard_telemetry.logs import ACCESS
+from churnguard_telemetry.sink import SinkError, http_exporter
+from churnguard_telemetry.tracing import is_endpoint
+
 from churnguard_api import faults
 
 FILE = "churnguard.json"
@@ -24,7 +28,8 @@ class Tuning:
 
     threads: requests answered at the same time. cache_ttl_s: how long a prediction is kept in Redis.
     ready_cache_s: how long the answer of /ready is reused. medium_risk, high_risk: scores from which on a customer
-    counts as such.
+    counts as such. trace_ratio: share of the traces begun here that is kept. access_log: which answered requests are
+    logged (all, notable, none). business_metrics_s: the database is asked for the business' figures that seldom.
     """
 
     threads: int = 16
@@ -34,6 +39,9 @@ class Tuning:
     medium_risk: float = 0.4
     high_risk: float = 0.7
     graceful_timeout_s: int = 20
+    trace_ratio: float = 0.1
+    access_log: str = "notable"
+    business_metrics_s: float = 15.0
 
     def __post_init__(self) -> None:
         for name, lowest, highest in (
@@ -44,6 +52,8 @@ class Tuning:
             ("medium_risk", 0, 1),
             ("high_risk", 0, 1),
             ("graceful_timeout_s", 1, 600),
+            ("trace_ratio", 0, 1),
+            ("business_metrics_s", 1, 3600),
         ):
             value = getattr(self, name)
             whole = name in ("threads", "database_connections", "cache_ttl_s", "graceful_timeout_s")
@@ -52,13 +62,15 @@ class Tuning:
                 raise ConfigError(f"{name} is {value!r}, not a {'whole ' if whole else ''}number")
             if not lowest <= value <= highest:
                 raise ConfigError(f"{name} is {value}, not between {lowest} and {highest}")
+        if self.access_log not in ACCESS:
+            raise ConfigError(f"access_log is {self.access_log!r}, not one of {', '.join(ACCESS)}")
         if self.medium_risk > self.high_risk:
             raise ConfigError(f"medium_risk ({self.medium_risk}) is above high_risk ({self.high_risk})")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """All settings of one process. The URLs hold passwords: they are never shown."""
+    """All settings of one process. The URLs may hold passwords: they are never shown."""
 
     version: str
     slot: str
@@ -67,10 +79,12 @@ class Config:
     http_port: int
     metrics_port: int
     flags_file: str
+    traces_dir: str
     tuning: Tuning
     faults: faults.Faults
     database_url: str = dataclasses.field(repr=False)
     redis_url: str = dataclasses.field(repr=False)
+    otlp_endpoint: str = dataclasses.field(repr=False)
 
 
 def load(environment: Mapping[str, str]) -> Config:
@@ -85,6 +99,8 @@ def load(environment: Mapping[str, str]) -> Config:
             http_port=_port(environment, "HTTP_PORT", 5000),
             metrics_port=_port(environment, "METRICS_PORT", 8080),
             flags_file=environment.get("CHURNGUARD_FLAGS_FILE") or "/app/flags/flags.json",
+            traces_dir=environment.get("CHURNGUARD_TRACES_DIR", ""),
+            otlp_endpoint=_endpoint(environment, "OTEL_EXPORTER_OTLP_ENDPOINT"),
             tuning=_tuning(folder / FILE),
             faults=faults.parse(environment.get(faults.ENVIRONMENT)),
             database_url=_need(environment, "DATABASE_URL"),
@@ -125,6 +141,18 @@ def _need(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigError(f"the environment variable {name} is missing")
     return value
+
+
+def _endpoint(environment: Mapping[str, str], name: str) -> str:
+    text = environment.get(name, "")
+    if text and not is_endpoint(text):
+        raise ConfigError(f"the environment variable {name} is not an http or https address with a host")
+    if text:
+        try:
+            http_exporter(text).shutdown()  # told here, before gunicorn starts a worker that could not
+        except SinkError as error:
+            raise ConfigError(str(error)) from error
+    return text
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -26,8 +26,15 @@ class DatabaseUnavailable(Exception):
 class Database:
     """At most `size` connections, opened when needed and kept."""
 
-    def __init__(self, url: str, size: int, connect: Callable[..., Connection] = psycopg2.connect) -> None:
-        self._url, self._connect = url, connect
+    def __init__(
+        self,
+        url: str,
+        size: int,
+        connect: Callable[..., Connection] = psycopg2.connect,
+        observe: Callable[[str], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        """`observe(statement)` is around each query, with its wait for a connection."""
+        self._url, self._connect, self._observe = url, connect, observe
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
         self._free = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
@@ -40,7 +47,7 @@ class Database:
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows of a reading statement. Raises DatabaseUnavailable."""
-        with self._slot():
+        with self._observe(statement), self._slot():
             try:
                 return self._run(statement, parameters, fresh=False)
             except (psycopg2.OperationalError, psycopg2.InterfaceError):

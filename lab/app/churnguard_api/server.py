@@ -12,9 +12,10 @@ import threading
 import time
 from typing import Any
 
+from churnguard_telemetry import logs
+from churnguard_telemetry.gunicorn import JsonLogger
 from prometheus_client import start_http_server
 
-from churnguard_api import logs
 from churnguard_api.config import ConfigError, load
 
 CRASH_EXIT_CODE = 3
@@ -35,14 +36,22 @@ keepalive = 75
 graceful_timeout = _config.tuning.graceful_timeout_s
 timeout = 30
 control_socket_disable = True
-logger_class = logs.QuietLogger
-logconfig_dict = logs.settings()
+logger_class = JsonLogger
+# OpenFeature's provider writes a traceback at every look at a file that is absent, and a line for every request without
+# a user; what matters of it comes as an event, see features.
+logconfig_dict = logs.settings(openfeature__contrib="CRITICAL")
 
 
 def post_worker_init(worker: Any) -> None:
     """Serve the metrics from the process that counts."""
     metrics = worker.wsgi.extensions["churnguard_metrics"]
     start_http_server(_config.metrics_port, _config.address, registry=metrics.registry)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Send the traces that wait, when requests under way are finished."""
+    if getattr(worker, "wsgi", None) is not None:  # None when the application did not start
+        worker.wsgi.extensions["churnguard_tracing"].close()
 
 
 def when_ready(_server: Any) -> None:

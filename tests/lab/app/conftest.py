@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -14,12 +15,20 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from churnguard_api.faults import Faults
 from churnguard_lab import images
+from churnguard_lab.binaries import catalogue, download, ensure
+from churnguard_lab.binaries.report import Report
+from churnguard_lab.cluster import Cluster
 from prometheus_client.parser import text_string_to_metric_families
 
+from ..ports import free_ports
+from ..relay import Relay
 from ..waiting import until
+
+DATABASE = Path(images.__file__).parents[1] / "database"
 
 _addresses = (f"127.2.{os.getpid() % 250}.{number}" for number in itertools.count(1))
 
@@ -34,6 +43,7 @@ class Application:
         values = {
             "python": sys.executable,
             "repository": str(root),
+            "log_dir": str(folder),
             "mount:config": str(folder),
             "mount:tmp": str(folder),
             "mount:flags": str(folder),
@@ -53,9 +63,13 @@ class Application:
                 start_new_session=True,
             )
 
-    def get(self, path: str, method: str = "GET", timeout: float = 30) -> tuple[int, Any, Mapping[str, str]]:
+    def get(
+        self, path: str, method: str = "GET", timeout: float = 30, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any, Mapping[str, str]]:
         """One request: status, document, headers."""
-        request = urllib.request.Request(f"http://{self.address}:5000{path}", method=method)
+        request = urllib.request.Request(
+            f"http://{self.address}:5000{path}", method=method, headers=dict(headers or {})
+        )
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return answer.status, json.loads(answer.read() or b"null"), answer.headers
@@ -89,6 +103,21 @@ class Application:
                 (item.name, frozenset(item.labels.items())): item.value for each in families for item in each.samples
             }
 
+    def scrape(self, accept: str = "") -> tuple[str, str]:
+        """What /metrics answers to a scrape that accepts this: text and content type."""
+        request = urllib.request.Request(f"http://{self.address}:8080/metrics", headers={"Accept": accept})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read().decode(), answer.headers["Content-Type"]
+
+    def end(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.process.wait(60)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged; every line has to be JSON."""
+        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+
     def sample(self, name: str, **labels: str) -> float | None:
         """The value of one sample."""
         return self.metrics().get((name, frozenset(labels.items())))
@@ -117,3 +146,49 @@ def application(tmp_path: Path) -> Iterator[Callable[..., Application]]:
         if item.process.poll() is None:
             os.killpg(item.process.pid, 9)
         item.process.wait(10)
+
+
+class Stand:
+    """ChurnGuard's seeded database behind a relay, and a Redis, for the tests alone."""
+
+    def __init__(self, cluster: Cluster, redis_port: int) -> None:
+        self.dsn = cluster.dsn()
+        self.database = Relay(("127.0.0.1", cluster.port))
+        self.variables = {
+            "DATABASE_URL": f"postgresql://postgres:{cluster.password}@127.0.0.1:{self.database.port}/postgres",
+            "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        }
+
+    def run(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements on the database; the rows of the last one."""
+        with contextlib.closing(psycopg2.connect(**self.dsn)) as session:
+            session.autocommit = True
+            with session.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """Both servers, started for a module."""
+    folder = tmp_path_factory.mktemp("stand")
+    port, redis_port = free_ports(2)
+    options = ["--port", str(redis_port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with Cluster(folder / "cluster", port=port) as cluster, open(folder / "redis.log", "wb") as log:
+        cache = subprocess.Popen(["redis-server", *options], stdout=log, stderr=log)
+        try:
+            made = Stand(cluster, redis_port)
+            made.run(*((DATABASE / name).read_text(encoding="utf-8") for name in ("schema.sql", "seed.sql")))
+            yield made
+        finally:
+            cache.terminate()
+            cache.wait(30)
+
+
+@pytest.fixture(scope="module")
+def promtool() -> Path:
+    """promtool of the lab's release, from the lab's cache, which is filled if need be."""
+    (bundle,) = (bundle for bundle in catalogue.BUNDLES if "promtool" in bundle.executables)
+    found, _origin = ensure.from_cache(bundle, catalogue.cache_root(os.environ), download.Sources(), Report())
+    return found["promtool"]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from pathlib import Path
 
 import pytest
 from churnguard_api.cache import CacheUnavailable
 from churnguard_api.config import ConfigError, Tuning, load, parse_tuning
-from churnguard_api.logs import JsonFormatter
 from churnguard_api.metrics import Metrics
 from churnguard_api.prediction import churn_probability, risk_level
 from churnguard_api.readiness import Readiness
@@ -40,6 +37,8 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
         ({"HTTP_PORT": "http"}, "HTTP_PORT is 'http'"),
         ({"METRICS_PORT": "0"}, "METRICS_PORT is '0'"),
         ({"CHURNGUARD_FAULTS": '{"latency_s": -1}'}, "latency_s is -1"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT is not an http"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:x"}, "OTEL_EXPORTER_OTLP_ENDPOINT is not an http"),
     ],
 )
 def test_bad_environment(variables: dict[str, str], message: str, tmp_path: Path) -> None:
@@ -59,6 +58,10 @@ def test_bad_environment(variables: dict[str, str], message: str, tmp_path: Path
         ('{"high_risk": "0.7"}', "not a number"),
         ('{"high_risk": NaN}', "not a number"),
         ('{"medium_risk": 0.8}', "above high_risk"),
+        ('{"trace_ratio": 1.1}', "trace_ratio is 1.1, not between 0 and 1"),
+        ('{"business_metrics_s": 0}', "business_metrics_s is 0, not between 1 and 3600"),
+        ('{"access_log": "some"}', "access_log is 'some', not one of all, notable, none"),
+        ('{"access_log": []}', "access_log is"),
     ],
 )
 def test_bad_tuning(text: str, message: str) -> None:
@@ -98,17 +101,17 @@ def test_risk_levels(score: float, level: str) -> None:
 def test_labels_are_bounded_whatever_is_asked() -> None:
     metrics = Metrics(lambda: 3)
     for number in range(1000):
-        metrics.answered(f"METHOD{number}", None, 404, 0.1)
+        metrics.requests.answered(f"METHOD{number}", None, 404, 0.1)
     samples = [item for family in metrics.registry.collect() for item in family.samples]
     labels = {frozenset(item.labels.items()) for item in samples if item.name == "churnguard_requests_total"}
-    assert labels == {frozenset({("method", "OTHER"), ("endpoint", "unmatched"), ("status_code", "404")})}
+    assert labels == {frozenset({("method", "other"), ("endpoint", "unmatched"), ("status_code", "404")})}
     assert [item.value for item in samples if item.name == "churnguard_db_connections_active"] == [3]
 
 
 def test_two_seconds_are_a_bucket_of_their_own() -> None:
     metrics = Metrics(lambda: 0)
     for seconds in (1.999, 2.0, 2.001):
-        metrics.answered("GET", "/", 200, seconds)
+        metrics.requests.answered("GET", "/", 200, seconds)
     within = [
         item.value
         for family in metrics.registry.collect()
@@ -132,11 +135,3 @@ def test_readiness_asks_again_only_after_a_while() -> None:
         answers.append(readiness.problems())
     assert answers == [[], [], ["cache"], ["cache"], []]
     assert asked == [0.0, 1.0, 2.0]
-
-
-def test_a_log_record_is_one_line_of_json() -> None:
-    record = logging.LogRecord("churnguard_api", logging.ERROR, "f.py", 1, "two\nlines %s", ("x",), None)
-    line = JsonFormatter().format(record)
-    assert "\n" not in line
-    assert json.loads(line)["message"] == "two\nlines x"
-    assert json.loads(line)["level"] == "error"
