@@ -38,6 +38,13 @@ options:
       - Folder of the recovery drills, with C(history.jsonl) and a folder for each drill.
       - From it come the trends over all drills, and each drill's writes over time. Nothing is written there.
     type: path
+  notifications:
+    description:
+      - File of the notifications about alerts, JSON lines, one for each notification of Alertmanager,
+        with C(arrived) and its C(alerts); the lab's C(alert_sink) writes it.
+      - Those that fired in the time of the report are listed. A file that is not there is said, as then it is not known
+        whether any did. Nothing is written there.
+    type: path
   generated:
     description:
       - Time of the report, ISO 8601 in UTC.
@@ -62,7 +69,8 @@ _value:
   description:
     - The model. The most important parts are C(summary) (tone, headline, notes), C(rollouts), C(load) (all requests,
       or null without a ledger), C(operations) (the envelopes) and C(series) (over time).
-    - C(gates), C(drills) and C(backups) hold what else the envelopes tell, C(history) all drills by scenario.
+    - C(gates), C(drills), C(backups), C(reviews) and C(business) hold what else the envelopes tell, C(history) all
+      drills by scenario, C(alerts) what fired in the time of the report (null without O(notifications)).
     - An element of C(rollouts) has C(version), C(strategy), C(verdict), C(outcome), C(duration_s), C(started),
       C(finished), C(steps), C(weights), C(errors), C(latency_s) (p50, p95, p99) and C(requests).
     - C(requests) has C(sent), C(failed) and C(by_version) of all requests in flight at any time of the rollout, and
@@ -77,7 +85,7 @@ from ansible_collections.churnguard.ops.plugins.plugin_utils._report import enve
 from ansible_collections.churnguard.ops.plugins.plugin_utils._report import model, traffic
 
 
-def report_model(envelopes, environment, ledgers=None, generated=None, drills_dir=None):
+def report_model(envelopes, environment, ledgers=None, generated=None, drills_dir=None, notifications=None):
     """The documented filter."""
     if not isinstance(envelopes, (list, tuple)):
         raise AnsibleFilterError(f"report_model: the input is {type(envelopes).__name__}, not a list of envelopes.")
@@ -86,7 +94,14 @@ def report_model(envelopes, environment, ledgers=None, generated=None, drills_di
     try:
         loaded = envelope_files.load(envelopes)
         measured = traffic.measure(ledgers or [], model.intervals(loaded))
-        return model.build(loaded, measured, str(environment), generated, str(drills_dir or "") or None)
+        return model.build(
+            loaded,
+            measured,
+            str(environment),
+            generated,
+            str(drills_dir or "") or None,
+            str(notifications or "") or None,
+        )
     except OperationError as error:
         raise AnsibleFilterError(f"report_model: {error}") from error
 
