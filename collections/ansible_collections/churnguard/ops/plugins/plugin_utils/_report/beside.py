@@ -1,22 +1,22 @@
 # Copyright (c) 2026, churnguard.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report holds beside rollouts: gates, drills and their history, backups. Internal: may change in any
-release."""
+"""What a report holds beside rollouts: gates, drills and their history, backups, reviews of performance and
+business. Internal: may change in any release."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from . import catalog, drill_files, drills, gates
+from . import business, catalog, drill_files, drills, gates, performance
 from .words import listing, number
 
-KINDS = ("gates", "drills", "backups")
+KINDS = ("gates", "drills", "backups", "reviews", "business")
 
 
 def build(envelopes: list[dict[str, Any]], drills_dir: str | None) -> dict[str, Any]:
-    """C(gates), C(drills) and C(backups) of the envelopes, oldest first, and the C(history) in C(drills_dir) (None
-    without one, and in a report without a drill). Raises OperationError for files there that cannot be read."""
+    """What KINDS names, of the envelopes, oldest first, and the C(history) in C(drills_dir) (None without one, and in a
+    report without a drill). Raises OperationError for files there that cannot be read."""
     found: dict[str, Any] = {kind: [] for kind in KINDS}
     for index, envelope in enumerate(envelopes):
         if gates.is_gate(envelope):
@@ -25,6 +25,10 @@ def build(envelopes: list[dict[str, Any]], drills_dir: str | None) -> dict[str, 
             found["drills"].append(_drill(index, envelope, drills_dir))
         elif catalog.is_catalog(envelope):
             found["backups"].append(catalog.catalog(index, envelope))
+        elif performance.is_review(envelope):
+            found["reviews"].append(performance.review(index, envelope))
+        elif business.is_review(envelope):
+            found["business"].append(business.review(index, envelope))
     found["history"] = drill_files.history(drills_dir) if drills_dir and found["drills"] else None
     return found
 
@@ -57,6 +61,8 @@ def notes(found: dict[str, Any]) -> list[str]:
         if one["resources_left"]:
             left, made = number(one["resources_left"]), number(len(one["resources"]))
             said.append(f"{name}: {left} of {made} resources not seen gone.")
+    said += [note for one in found["reviews"] for note in performance.notes(one)]
+    said += [note for one in found["business"] for note in business.notes(one)]
     history = found["history"]
     if history and history["unreadable"]:
         said.append(f"{history['file']}: {number(history['unreadable'])} lines could not be read.")

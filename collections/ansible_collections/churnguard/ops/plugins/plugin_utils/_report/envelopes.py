@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,12 @@ def check(envelope: Any, where: str) -> dict[str, Any]:
     for number, measurement in enumerate(plain["measurements"], start=1):
         _check_measurement(measurement, where, number)
     return plain
+
+
+def finite(raw: Any) -> float | None:
+    """C(raw) if it is a finite number; evidence may hold anything."""
+    known = isinstance(raw, (int, float)) and not isinstance(raw, bool) and math.isfinite(raw)
+    return raw if known else None
 
 
 def _check_measurement(measurement: dict[str, Any], where: str, number: int) -> None:

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from . import business
 from .drills import said
 from .page import quantity, short
 
@@ -65,7 +66,7 @@ def _suite(root: ET.Element, envelope: dict[str, Any], cases: list[Case]) -> dic
 
 
 def _cases(model: dict[str, Any], index: int, envelope: dict[str, Any]) -> Iterator[Case]:
-    for kind, cases in (("drills", _drill), ("gates", _gate), ("backups", _backups)):
+    for kind, cases in (("drills", _drill), ("gates", _gate), ("backups", _backups), ("business", _business)):
         for one in model[kind]:
             if one["operation"] == index:
                 yield from cases(one)
@@ -110,6 +111,13 @@ def _backups(listed: dict[str, Any]) -> Iterator[Case]:
     for one in listed["backups"]:
         name = f"{one['component']} {one['provider']} {one['location']} {one['id'] or 'any backup'}"
         yield Case(name, one["state"], one["detail"] or one["state"])
+
+
+def _business(review: dict[str, Any]) -> Iterator[Case]:
+    yield Case("verdict", review["verdict"], review["headline"], review["duration_s"])
+    for one in review["figures"]:
+        reason = one["reason"] or f"{business.amount(one['value'], one)}. {business.wanted(one)}".strip()
+        yield Case(one["name"], one["verdict"], reason)
 
 
 def _measurements(measurements: list[dict[str, Any]]) -> Iterator[Case]:

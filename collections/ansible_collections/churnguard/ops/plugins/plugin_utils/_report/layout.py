@@ -12,7 +12,11 @@ from typing import Any, NamedTuple
 
 from . import rollouts as facts
 
-TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+_DAY = 86400
+TICK_STEPS_S = (
+    1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200,
+    _DAY, 2 * _DAY, 7 * _DAY, 14 * _DAY, 28 * _DAY, 84 * _DAY, 364 * _DAY,
+)  # fmt: skip
 COLOURS = 6
 
 
@@ -111,11 +115,12 @@ def place(wanted: list[Mark], start: float, end: float, size: Size, rows: int) -
 
 def clock_ticks(start: float, end: float, room: float, font: float) -> list[tuple[float, str]]:
     """Round moments (Unix s) between start and end with their labels (UTC), as many as fit into C(room) px."""
-    most = max(2, int(room / (5.5 * font)))
+    long = end - start > _DAY
+    most = max(2, int(room / ((7.5 if long else 5.5) * font)))
     step = next((step for step in TICK_STEPS_S if (end - start) / step <= most), TICK_STEPS_S[-1])
     form = "%H:%M:%S" if step < 60 else "%H:%M"
-    if end - start > 86400:
-        form = "%d %b %H:%M"
+    if long:
+        form = "%d %b" if step >= _DAY else "%d %b %H:%M"
     first = math.ceil(start / step) * step
     moments = [first + index * step for index in range(int((end - first) // step) + 1)]
     return [(moment, datetime.fromtimestamp(moment, timezone.utc).strftime(form)) for moment in moments]

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from . import alerts, business
 from .catalog import MOST_LISTED
 from .drills import losses
 from .page import moment, quantity, short
+from .performance import STATISTICS, amount, share
 from .words import age, clock, duration, number, size
 
 _MOST_ROWS = 20
@@ -28,6 +30,9 @@ def markdown(model: dict[str, Any]) -> str:
     sections.update({one["operation"]: _drill(one) for one in model["drills"]})
     sections.update({one["operation"]: _gate(one) for one in model["gates"]})
     sections.update({one["operation"]: _backups(one) for one in model["backups"]})
+    sections.update({one["operation"]: _review(one) for one in model["reviews"]})
+    sections.update({one["operation"]: _business(one) for one in model["business"]})
+    lines += _alerts(model["alerts"])
     for index, envelope in enumerate(model["operations"]):
         lines += sections.get(index) or _other(envelope)
     if model["history"]:
@@ -99,6 +104,53 @@ def _backups(listed: dict[str, Any]) -> list[str]:
          f"{one['provider']} {one['location']}"] for one in listed["backups"][:MOST_LISTED]
     ]  # fmt: skip
     return lines + _table(["component", "state", "backup", "age", "size", "where"], rows, listed["left_out"])
+
+
+def _review(review: dict[str, Any]) -> list[str]:
+    rows = [
+        [one["title"], one["on"], *(amount(one[key], one["unit"]) for key in STATISTICS), share(one), one["severity"],
+         _word(one["verdict"]), one["reason"]] for one in review["metrics"]
+    ]  # fmt: skip
+    heads = ["metric", "worst", "average", "max", "p95", "p99", "threshold", "time above", "severity", "verdict", "why"]
+    lines = _heading(review["headline"], review) + _table(heads, rows)
+    advised = [f"- {_text(one['title'])} {_text(one['said'])}: {_text(one['text'])}" for one in review["advice"]]
+    return lines + (["Recommended:", "", *advised, ""] if advised else [])
+
+
+def _business(review: dict[str, Any]) -> list[str]:
+    rows = [
+        [one["title"], business.amount(one["value"], one), business.light(one)[1], business.wanted(one),
+         business.change(one), one["reason"] if business.light(one)[2] in ("bad", "warn") else ""]
+        for one in review["figures"]
+    ]  # fmt: skip
+    lines = _heading(review["headline"], review)
+    lines += _table(["figure", "value", "how it stands", "what is well", "change", "why"], rows)
+    said = [f"- {_text(one['title'])}: {_text(_named(one))}" for one in review["figures"] if _named(one)]
+    return lines + ([*said, ""] if said else [])
+
+
+def _named(figure: dict[str, Any]) -> str:
+    """The figure's sentence, and its parts."""
+    parts = ", ".join(f"{one['name']} {business.amount(one['value'], figure)}" for one in figure["parts"])
+    return " ".join(filter(None, (business.sentence(figure), f"{parts}." if parts else "")))
+
+
+def _alerts(found: dict[str, Any] | None) -> list[str]:
+    if not found:
+        return []
+    lines = [
+        "## Alerts",
+        "",
+        f"{alerts.headline(found)}. Watchdog heard {number(found['watchdog']['count'])} times.",
+        "",
+    ]
+    rows = [
+        [one["name"], one["summary"], one["severity"], one["team"], clock(one["fired"]), clock(one["told"]),
+         clock(one["over"]) if one["over"] else "not resolved yet", duration(one["duration_s"]), one["runbook"] or ""]
+        for one in found["alerts"]
+    ]  # fmt: skip
+    heads = ["alert", "what", "severity", "team", "fired (UTC)", "told", "over", "how long", "runbook"]
+    return lines + _table(heads, rows, found["left_out"])
 
 
 def _rollout(rollout: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.churnguard.ops.plugins.module_utils._common.clock import isoformat
 
-from . import beside
+from . import alerts, beside
 from . import rollouts as facts
 from .samples import counts, decision, max_share, samples
 from .traffic import Traffic, Window
@@ -31,11 +31,12 @@ def build(
     environment: str,
     generated: str | None = None,
     drills_dir: str | None = None,
+    notifications: str | None = None,
 ) -> dict[str, Any]:
     """Report model of checked C(envelopes) and the C(traffic) measured over their intervals, in the same order.
 
     C(generated) defaults to the end of the newest operation, so the same inputs give the same report. C(drills_dir) has
-    the history of the drills and their ledgers.
+    the history of the drills and their ledgers, C(notifications) is the file of the alerts that were told.
     """
     others = beside.build(envelopes, drills_dir)
     rollouts = [
@@ -44,13 +45,15 @@ def build(
         if facts.is_rollout(envelope)
     ]
     load = _load(traffic)
+    fired = alerts.build(notifications, envelopes, load)
     return {
         "schema_version": SCHEMA_VERSION,
         "environment": environment,
         "generated": generated or max((envelope["finished"] for envelope in envelopes), default=None),
-        "summary": _summary(rollouts, envelopes, load, others),
+        "summary": _summary(rollouts, envelopes, load, others, alerts.notes(fired)),
         "rollouts": rollouts,
         **others,
+        "alerts": fired,
         "load": load,
         "operations": envelopes,
         "series": _series(traffic),
@@ -143,12 +146,13 @@ def _summary(
     envelopes: list[dict[str, Any]],
     load: dict[str, Any] | None,
     beside_them: dict[str, Any],
+    further_notes: list[str],
 ) -> dict[str, Any]:
     """The answer to "did it go well?": tone (good, warn, bad), one line, and what to be careful about."""
     known = beside.all_of(beside_them)
     taken = {one["operation"] for one in known}
     others = [one for index, one in enumerate(envelopes) if not facts.is_rollout(one) and index not in taken]
-    notes = _notes(rollouts, load) + beside.notes(beside_them)
+    notes = _notes(rollouts, load) + beside.notes(beside_them) + further_notes
     failed = load["failed"] if load else 0
     tones = {one["tone"] for one in [*rollouts, *known]} | {
         {"passed": "good", "failed": "bad"}.get(envelope["verdict"], "warn") for envelope in others

@@ -15,10 +15,11 @@ from ansible_collections.churnguard.ops.plugins.module_utils._rollout.figures im
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import beside, words
+from . import alerts, beside, business, words
 from . import rollouts as facts
 from .drills import SHOWN, losses, said
 from .layout import colour_numbers
+from .performance import amount, share
 
 # Rows of the long tables; the rest is in report.json.
 MOST_EVENTS = 400
@@ -81,6 +82,14 @@ def page(model: dict[str, Any], plots: dict[str, str] | None = None) -> str:
         size=words.size,
         age=words.age,
         losses=losses,
+        amount=amount,
+        share=share,
+        business_amount=business.amount,
+        light=business.light,
+        sentence=business.sentence,
+        wanted=business.wanted,
+        change=business.change,
+        alerts_headline=alerts.headline,
         said=said,
         short=short,
         plain=plain,

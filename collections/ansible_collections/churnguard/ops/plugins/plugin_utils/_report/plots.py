@@ -10,11 +10,14 @@ from typing import Any
 
 from . import gates
 from . import rollouts as facts
+from .alerts_plots import strip
+from .business_plots import CARD, card
 from .canvas import BOTTOM, PALETTE, ROW, Canvas, style
 from .drill_plots import recovery, writes
 from .gantt import gantt
 from .judged import judged, looked_at
 from .layout import SIZES, Mark, Size, colour_numbers, marks, place, span, text_width
+from .performance_plots import performance
 from .stats import NOT_FAILED
 from .trends import trend
 from .words import latency, number
@@ -25,7 +28,9 @@ MOST_ROWS = 6
 def plots(model: dict[str, Any]) -> dict[str, str]:
     """All plots of a report model: traffic, latency and failures (as far as there is data), one rollout_N for each
     rollout that took a step, one judged_N for each that was sampled, gate_N_M for each service of a gate, drill_N and
-    writes_N for each drill, trend_N for each scenario of the history; each under NAME_wide and NAME_narrow.
+    writes_N for each drill, trend_N for each scenario of the history, performance_N for each review that has data,
+    alerts for what fired; each under NAME_wide and NAME_narrow. business_N_M for each figure of a business review is
+    one plot for every width.
 
     Raises OperationError when matplotlib is not installed.
     """
@@ -44,6 +49,13 @@ def plots(model: dict[str, Any]) -> dict[str, str]:
                     drawn[named] = judged(rollout, model, named, size, colour_numbers(model))
             drawn.update(_gates(model, size))
             drawn.update(_drills(model, size))
+            for index, review in enumerate(model["reviews"], start=1):
+                if review["drawn"]:
+                    name = f"performance_{index}_{size.name}"
+                    drawn[name] = performance(review, name, size)
+            drawn.update(_alerts(model, size))
+    with style(CARD):
+        drawn.update(_business(model))
     return drawn
 
 
@@ -75,6 +87,27 @@ def _drills(model: dict[str, Any], size: Size) -> dict[str, str]:
         if scenario["total"] > 1:
             drawn[name] = trend(scenario, name, size)
     return drawn
+
+
+def _alerts(model: dict[str, Any], size: Size) -> dict[str, str]:
+    """The alerts over all that is drawn and reported on."""
+    found = model["alerts"]
+    if not found or not found["alerts"]:
+        return {}
+    limits = (facts.seconds(found["start"]), max(facts.seconds(found["end"]), facts.seconds(found["start"]) + 1))
+    name = f"alerts_{size.name}"
+    return {name: strip(found, limits, name, size)}
+
+
+def _business(model: dict[str, Any]) -> dict[str, str]:
+    """Each figure that has something to draw."""
+    names = {
+        f"business_{index}_{place}": figure
+        for index, review in enumerate(model["business"], start=1)
+        for place, figure in enumerate(review["figures"], start=1)
+        if figure["plot"]
+    }
+    return {name: card(figure, name) for name, figure in names.items()}
 
 
 def _over_time(model: dict[str, Any], limits: tuple[float, float], size: Size) -> dict[str, str]:
@@ -180,6 +213,9 @@ def _traffic_canvas(model: dict[str, Any], limits: tuple[float, float], size: Si
     wanted: list[Mark] = []
     for rollout in model["rollouts"]:
         wanted += marks(rollout, model["operations"][rollout["operation"]]["timeline"])
+    # What fired at that time, where there is room for its name.
+    fired = [(facts.seconds(one["fired"]), one["name"]) for one in (model["alerts"] or {"alerts": []})["alerts"]]
+    wanted += [Mark(at, f"{name} fires", 5, "bad") for at, name in fired if limits[0] <= at <= limits[1]]
     placed = place(wanted, *limits, size, MOST_ROWS)
     rows = max((one.row + 1 for one in placed), default=0)
     top = rows * size.font * ROW + 10

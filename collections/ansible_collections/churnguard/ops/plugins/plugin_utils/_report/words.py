@@ -126,6 +126,16 @@ def _others(model: dict[str, Any]) -> list[str]:
         rows.append(["metric gate", gate["verdict"], duration(gate["duration_s"]), gate["headline"], "", ""])
     for listed in model["backups"]:
         rows.append(["backups", listed["verdict"], "", listed["headline"], "", ""])
+    for review in model["reviews"]:
+        rows.append(["performance", review["verdict"], duration(review["duration_s"]), review["headline"], "", ""])
+    for review in model["business"]:
+        rows.append(["business", review["verdict"], duration(review["duration_s"]), review["headline"], "", ""])
+    fired = (model["alerts"] or {"alerts": []})["alerts"]
+    for one in fired:
+        ended = "not resolved yet" if one["over"] is None else f"over after {duration(one['duration_s'])}"
+        rows.append(
+            ["alert", one["severity"] or NOTHING, duration(one["duration_s"]), f"{one['name']}, {ended}", "", ""]
+        )
     return _aligned(rows, right=(2,)) if rows else []
 
 

@@ -71,7 +71,7 @@ def rollout(**parts):
     return {**base, "requests": {"sent": 12345, "failed": 0, "reason": None}, **parts}
 
 
-NOTHING_ELSE = {"gates": [], "drills": [], "backups": []}
+NOTHING_ELSE = {"gates": [], "drills": [], "backups": [], "reviews": [], "business": [], "alerts": None}
 
 
 def test_the_table_is_aligned_and_says_why_a_figure_is_missing():
@@ -95,12 +95,22 @@ def test_other_operations_have_a_line_each_below_the_rollouts():
     drill = {"verdict": "passed", "duration_s": 66.5, "headline": "Database loss: recovered", "objectives": goals}
     gate = {"verdict": "failed", "duration_s": 30.0, "headline": "shop is not good"}
     backups = {"verdict": "passed", "headline": "All 3 backups are ok"}
-    lines = words.table({"rollouts": [rollout()], "drills": [drill], "gates": [gate], "backups": [backups]})
+    review = {"verdict": "passed", "duration_s": 2.0, "headline": "Performance: CPU bad"}
+    business = {"verdict": "failed", "duration_s": 1.5, "headline": "Business: Score not known"}
+    fired = {"name": "RedisDown", "severity": "critical"}
+    alerts = {"alerts": [{**fired, "over": None, "duration_s": None}, {**fired, "over": "x", "duration_s": 61.0}]}
+    others = {"drills": [drill], "gates": [gate], "backups": [backups], "reviews": [review]}
+    others = {**others, "business": [business], "alerts": alerts}
+    lines = words.table({"rollouts": [rollout()], **others})
     assert lines[2:] == [
         "",
-        "drill        passed  1 min 06 s  Database loss: recovered  RTO 42.1 s of 30 min  RPO –",
-        "metric gate  failed        30 s  shop is not good",
-        "backups      passed              All 3 backups are ok",
+        "drill        passed    1 min 06 s  Database loss: recovered          RTO 42.1 s of 30 min  RPO –",
+        "metric gate  failed          30 s  shop is not good",
+        "backups      passed                All 3 backups are ok",
+        "performance  passed           2 s  Performance: CPU bad",
+        "business     failed         1.5 s  Business: Score not known",
+        "alert        critical           –  RedisDown, not resolved yet",
+        "alert        critical  1 min 01 s  RedisDown, over after 1 min 01 s",
     ]
 
 
