@@ -1,17 +1,23 @@
-"""What the benchmarks have in common: measurements with a verdict, the machine they were taken on, and the table."""
+"""What the benchmarks have in common: measurements with a verdict, the machine they were taken on, their parts, and the
+table."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from churnguard_lab import journey
 
 FOLDER = journey.REPOSITORY / "reports" / "bench"
+#: Figures of a part, and what they depend on beside the machine.
+Measured = tuple[list[dict[str, Any]], dict[str, Any]]
+#: What a part left in the result file: its `conditions` and `measurements`.
+Kept = dict[str, Any]
 
 
 def figure(
@@ -81,3 +87,58 @@ def any_failed(measurements: Sequence[dict[str, Any]]) -> bool:
 def say(text: str) -> None:
     """Tell what is measured now."""
     print(f"--- {text}", flush=True)
+
+
+class Parts:
+    """The parts of a benchmark in its result file, which is written after each; those that are not run keep what they
+    had there."""
+
+    def __init__(self, result: Path, names: Sequence[str]) -> None:
+        self._result, self._names = result, names
+        self._kept: dict[str, Kept] = {}
+        if result.exists():
+            self._kept = json.loads(result.read_text(encoding="utf-8")).get("parts", {})
+
+    def run(self, part: str, measure: Callable[[str, Kept | None], Measured]) -> None:
+        """One part anew; `measure` gets its name and what it left before. Raises what `measure` raises."""
+        before = self._kept.pop(part, None)
+        begin = os.getloadavg()[0]
+        found, facts = measure(part, before)
+        taken = conditions(load_1min_at_begin=begin, load_1min_at_end=os.getloadavg()[0])
+        self._kept[part] = {"conditions": {**facts, **taken}, "measurements": found}
+        self.save()
+
+    def save(self) -> list[dict[str, Any]]:
+        """Write what there is; the measurements."""
+        parts = {part: self._kept[part] for part in self._names if part in self._kept}
+        found = [one for part in parts.values() for one in part["measurements"]]
+        taken = conditions(parts={name: part["conditions"] for name, part in parts.items()})
+        write(self._result, {"conditions": taken, "measurements": found, "parts": parts})
+        return found
+
+
+def run_parts(
+    result: Path,
+    names: Sequence[str],
+    only: Sequence[str] | None,
+    measure: Callable[[str, Kept | None], Measured],
+    stopped_by: tuple[type[Exception], ...],
+) -> int:
+    """Measure the parts, or `only` some, and print the table; the exit status. Exceptions of `stopped_by` are told."""
+    done = Parts(result, names)
+    try:
+        for part in names:
+            if part in (only or names):
+                say(part)
+                done.run(part, measure)
+    except stopped_by as error:
+        print(f"\nThe benchmark stopped: {error}\nThe parts before are kept: --only takes the others.", file=sys.stderr)
+        return 1
+    return conclude(done.save(), result)
+
+
+def conclude(measurements: Sequence[dict[str, Any]], result: Path) -> int:
+    """Print the table and where the result is; the exit status."""
+    print(table(measurements))
+    print(f"\nWritten to {result.relative_to(journey.REPOSITORY)}")
+    return 1 if any_failed(measurements) else 0

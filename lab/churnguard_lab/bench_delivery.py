@@ -144,10 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (journey.JourneyError, AssertionError) as error:
         print(f"\nThe benchmark stopped: {error}\nWhat was seen is kept: --resume goes on.", file=sys.stderr)
         return 1
-    found = done.save()
-    print(bench.table(found))
-    print(f"\nWritten to {RESULT.relative_to(journey.REPOSITORY)}")
-    return 1 if bench.any_failed(found) else 0
+    return bench.conclude(done.save(), RESULT)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ from typing import Any
 import kubernetes
 
 from churnguard_lab import journey, naive, settings
-from churnguard_lab.bench import FOLDER, any_failed, conditions, figure, say, table, write
+from churnguard_lab.bench import FOLDER, conclude, conditions, figure, say, write
 
 RESULT = FOLDER / "spine.json"
 NAMESPACE = "churnguard-lab"
@@ -31,9 +31,7 @@ def main() -> int:
         print(f"\nThe benchmark stopped: {error}", file=sys.stderr)
         return 1
     write(RESULT, {"conditions": conditions(pods=3, grace_period_s=45), "measurements": measurements})
-    print(table(measurements))
-    print(f"\nWritten to {RESULT.relative_to(journey.REPOSITORY)}")
-    return 1 if any_failed(measurements) else 0
+    return conclude(measurements, RESULT)
 
 
 def measure() -> list[dict[str, Any]]:

@@ -115,6 +115,9 @@ class Cluster:
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start the server and wait until it answers. Raises postgresql.ClusterError with the end of its log."""
+        if self._process is not None:
+            # A server that was killed keeps its process id until somebody asks; the new one would take it for running.
+            self._process.poll()
         with self.log_file.open("ab") as log:
             if self.account:
                 os.chown(self.log_file, self.account.pw_uid, self.account.pw_gid)

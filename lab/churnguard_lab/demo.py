@@ -1,5 +1,6 @@
 """The demonstration: ship v1, then under live traffic ship v2 blue-green, see v3 refused and v4, a bad canary, taken
-back; lose a database and get it back from its backups; and check every expectation.
+back; lose a database and get it back from its backups; end a part of the cache, be told of it and of its end; review
+what the time brought; and check every expectation.
 
     make demo
 
@@ -13,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from churnguard_lab import journey, settings
+from churnguard_lab import alarm, journey, settings
 from churnguard_lab.bench import columns
 from churnguard_lab.load.ledger import INJECTED
 
@@ -22,6 +23,11 @@ FEWEST_REQUESTS = 12_000
 #: Of all requests while v4 is shipped; it never has more than 10 % of the traffic, and not for the whole time.
 MOST_CANARY_SHARE = 0.12
 DRILL = "database_loss"
+ALERT = "RedisDown"
+#: The lab's alert waits 10 s, Prometheus looks every 5 s, and Alertmanager tells at once.
+TOLD_WITHIN_S = 120
+#: Samples of the reviews, as often as the lab's Prometheus looks.
+REVIEW_STEP_S = 5
 
 
 def main() -> int:
@@ -46,6 +52,7 @@ def act(lab: settings.Settings, name: str) -> None:
     passing(journey.playbook("site", name))
     say("Ship v1: playbooks/deploy.yml -e app_release_version=v1")
     passing(journey.playbook("deploy", name, app_release_version="v1"))
+    live = time.monotonic()
     say(f"Traffic starts: {journey.RATE} requests a second, whatever the answers do")
     with journey.traffic(lab, name) as load:
         say("Ship v2 while traffic runs: playbooks/deploy.yml -e app_release_version=v2")
@@ -59,6 +66,31 @@ def act(lab: settings.Settings, name: str) -> None:
         load.stop()
     say(f"Lose a database and get it back: playbooks/dr_drill.yml -e dr_drill_scenario={DRILL}")
     passing(journey.playbook("dr_drill", name, dr_drill_scenario=DRILL))
+    be_told(lab, name, live)
+
+
+def be_told(lab: settings.Settings, name: str, live: float) -> None:
+    """An alert that fires and is over, with the reviews beside it; the application is there since `live` (monotonic
+    s). Raises JourneyError when nobody is told in time."""
+    file, part = lab.log_dir / alarm.NOTIFICATIONS, alarm.follower(lab)
+    say(f"End a part of the cache ({part}): somebody has to be told, and what to do")
+    with alarm.ended(lab, part) as fault:
+        fired = alarm.wait(file, ALERT, alarm.FIRING, fault, TOLD_WITHIN_S)
+        print(fired.lines(fault), flush=True)
+        mended = time.time()
+    say("It runs again. While that gets round: playbooks/performance_review.yml")
+    # Whole minutes in which the application was there.
+    period = {"period": f"{max(2, int(time.monotonic() - live) // 60)}m", "step": REVIEW_STEP_S}
+    review("performance_review", name, period)
+    print(alarm.wait(file, ALERT, alarm.RESOLVED, fault, TOLD_WITHIN_S).lines(mended), flush=True)
+    say("What the time brought, in plain words: playbooks/business_review.yml")
+    review("business_review", name, period)
+
+
+def review(playbook: str, name: str, options: dict[str, Any]) -> None:
+    """A review that only looks: what it finds is in the report. Raises JourneyError when it cannot."""
+    given = {f"{playbook}_{key}": value for key, value in {**options, "fail_on": []}.items()}
+    passing(journey.playbook(playbook, name, **given))
 
 
 def passing(run: journey.Run) -> None:
@@ -90,7 +122,7 @@ def broken_expectations(report: dict[str, Any]) -> list[str]:
     total = report["load"]
     if total["failed"] or total["sent"] < FEWEST_REQUESTS:
         broken.append(f"{total['failed']} of {total['sent']} requests failed in all, expected 0 of {FEWEST_REQUESTS}")
-    return broken + broken_drill(report)
+    return broken + broken_drill(report) + broken_alert(report)
 
 
 def broken_canary(requests: dict[str, Any]) -> list[str]:
@@ -118,6 +150,40 @@ def broken_drill(report: dict[str, Any]) -> list[str]:
     if drill["resources_left"]:
         broken.append(f"{drill['resources_left']} things of the drill were not seen gone")
     return broken
+
+
+def broken_alert(report: dict[str, Any]) -> list[str]:
+    """The same for the alert: told, over, told again, with a runbook that there is; and for the reviews."""
+    one = alert_of(report)
+    broken = [
+        f"{ALERT}: the report does not know when {words}"
+        for key, words in (("told", "somebody was told"), ("over", "it was over"), ("told_over", "its end was told"))
+        if not one[key]
+    ]
+    page = alarm.runbook_page(one["runbook"] or "")
+    if not page.is_file():
+        broken.append(f"{ALERT} points to the runbook {one['runbook']}, and there is no {page}")
+    for kind in ("reviews", "business"):
+        if not report[kind]:
+            broken.append(f"the report holds no review in {kind}")
+    return broken
+
+
+def alert_of(report: dict[str, Any]) -> dict[str, Any]:
+    """The newest time at which the alert fired. Raises JourneyError when the report knows of none."""
+    found = [one for one in (report["alerts"] or {"alerts": []})["alerts"] if one["name"] == ALERT]
+    if not found:
+        raise journey.JourneyError(f"the report holds no alert {ALERT}")
+    return dict(found[-1])
+
+
+def alert_rows(one: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The alert's part of the table at the end."""
+    lasted = "-" if one["duration_s"] is None else f"{one['duration_s']:.0f} s"
+    return [
+        ("alert", "severity", "fired for", "runbook"),
+        (one["name"], one["severity"], lasted, one["runbook"] or "-"),
+    ]
 
 
 def drill_of(report: dict[str, Any]) -> dict[str, Any]:
@@ -165,7 +231,15 @@ def closing(report: dict[str, Any], failures: Sequence[str], seconds: float) -> 
                 str(injected),
             )
         )
-    lines = ["", columns(rows), "", columns(drill_rows(drill_of(report))), ""]
+    lines = [
+        "",
+        columns(rows),
+        "",
+        columns(drill_rows(drill_of(report))),
+        "",
+        columns(alert_rows(alert_of(report))),
+        "",
+    ]
     lines += [f"NOT AS EXPECTED: {failure}" for failure in failures] or ["Every expectation held."]
     page = journey.report_path() / "index.html"
     lines += [f"{seconds:.0f} s in all. Report: {page}", "The lab is up: make lab-down ends it.", ""]

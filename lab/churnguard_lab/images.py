@@ -27,7 +27,7 @@ from churnguard_lab import settings
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?::[0-9]+)?(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_TOKEN = re.compile(r"\{(python|repository|pod_ip|mount:[a-z0-9]([-a-z0-9]*[a-z0-9])?)\}")
+_TOKEN = re.compile(r"\{(python|repository|log_dir|pod_ip|mount:[a-z0-9]([-a-z0-9]*[a-z0-9])?)\}")
 _PYTHONPATH = "{repository}/lab:{repository}/lab/app"
 KINDS = ("api", "testserver", "command")
 
@@ -144,6 +144,8 @@ def document(reference: str, kind: str, wrong: faults.Faults, command: tuple[str
         "CHURNGUARD_FLAGS_FILE": "{mount:flags}/flags.json",
         "TMPDIR": "{mount:tmp}",
     }
+    if kind == "api":
+        env["CHURNGUARD_TRACES_DIR"] = "{log_dir}/traces"
     if wrong.settings():
         env[faults.ENVIRONMENT] = wrong.to_json()
     return {"command": commands[kind], "env": env}

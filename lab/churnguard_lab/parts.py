@@ -189,6 +189,27 @@ def _redis_sentinel(number: int) -> Probe:
     return probe
 
 
+def _exporter(listener: str) -> Probe:
+    """An exporter is ready when it answers; whether what it looks at is there, its series say."""
+
+    def probe(settings: Settings) -> None:
+        _get(f"http://{LOOPBACK}:{getattr(settings.ports, listener)}/")
+
+    return probe
+
+
+def _alertmanager(settings: Settings) -> None:
+    _get(f"http://{LOOPBACK}:{settings.ports.alertmanager}/-/ready")
+
+
+def _alert_sink(settings: Settings) -> None:
+    _get(f"http://{LOOPBACK}:{settings.ports.alert_sink}/-/ready")
+
+
+def _kube_state_metrics(settings: Settings) -> None:
+    _get(f"http://{LOOPBACK}:{settings.ports.kube_state_metrics_telemetry}/readyz")
+
+
 def _moto(settings: Settings) -> None:
     _get(f"http://{LOOPBACK}:{settings.ports.moto}/moto-api/")
 
@@ -212,5 +233,17 @@ PARTS: Mapping[str, Part] = {
             for number in (1, 2, 3)
         ),
         Part("moto", ("moto",), _moto),
+        Part("alert-sink", ("alert_sink",), _alert_sink),
+        Part("alertmanager", ("alertmanager",), _alertmanager),
+        Part("node-exporter", ("node_exporter",), _exporter("node_exporter")),
+        Part("postgres-exporter", ("postgres_exporter",), _exporter("postgres_exporter")),
+        Part("redis-exporter", ("redis_exporter",), _exporter("redis_exporter")),
+        Part("blackbox-exporter", ("blackbox_exporter",), _exporter("blackbox_exporter")),
+        Part(
+            "kube-state-metrics",
+            ("kube_state_metrics", "kube_state_metrics_telemetry"),
+            _kube_state_metrics,
+            ("kube-apiserver",),
+        ),
     )
 }

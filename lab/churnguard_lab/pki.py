@@ -61,9 +61,10 @@ COMPONENTS = (
     Identity("node", "churnguard-lab:node"),
     Identity("gateway", "churnguard-lab:gateway"),
     Identity("prometheus", "churnguard-lab:prometheus"),
+    Identity("kube-state-metrics", "churnguard-lab:kube-state-metrics"),
 )
 #: Passwords by the file that holds each, under the state directory's secrets/.
-PASSWORDS = ("supervisor", "redis", "postgresql", "database", "jwt", "pgbackrest")
+PASSWORDS = ("supervisor", "redis", "postgresql", "database", "jwt", "pgbackrest", "exporter")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,6 +42,14 @@ class Ports:
     redis_sentinel_1: int
     redis_sentinel_2: int
     redis_sentinel_3: int
+    kube_state_metrics: int
+    kube_state_metrics_telemetry: int
+    alertmanager: int
+    alert_sink: int
+    node_exporter: int
+    blackbox_exporter: int
+    redis_exporter: int
+    postgres_exporter: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Settings:
         return self.state_dir / "secrets"
 
     def component_kubeconfig(self, component: str) -> Path:
-        """The kubeconfig of one component: controller-manager, scheduler, node, gateway or prometheus."""
+        """The kubeconfig of one component, by its name in pki.COMPONENTS."""
         return self.state_dir / "kubeconfigs" / f"{component}.kubeconfig"
 
     def secret(self, name: str) -> str:

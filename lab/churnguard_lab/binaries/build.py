@@ -12,7 +12,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from churnguard_lab.binaries.catalogue import KUBERNETES, PROMETHEUS, BinariesError, Bundle, executable
+from churnguard_lab.binaries.catalogue import (
+    KUBE_STATE_METRICS,
+    KUBERNETES,
+    PROMETHEUS,
+    BinariesError,
+    Bundle,
+    executable,
+)
 from churnguard_lab.binaries.report import Report, run
 
 MINIMUM_GO = (1, 26)
@@ -21,7 +28,7 @@ GO_FOLDER = "go-1.27.3"
 BUILD_DEADLINE_S = 3600.0
 LIST_DEADLINE_S = 1800.0
 INSTALL_DEADLINE_S = 900.0
-#: go.mod and go.sum of each bundle: lab/control_plane and lab/prometheus.
+#: go.mod and go.sum of each bundle: lab/control_plane, lab/prometheus and lab/kube_state_metrics.
 MODULES = Path(__file__).resolve().parents[2]
 
 _GO_VERSION = re.compile(r"go(\d+)\.(\d+)")
@@ -56,6 +63,13 @@ def recipe(bundle: Bundle) -> Recipe:
             linker=" ".join(["-s -w", *(f"-X {_COMPONENT}.{name}={value}" for name, value in stamps.items())]),
             output="control-plane",
             links=bundle.executables,
+        )
+    if bundle == KUBE_STATE_METRICS:
+        # Without tags, as the control plane, whose packages are then at hand.
+        return Recipe(
+            module="kube_state_metrics",
+            packages=("k8s.io/kube-state-metrics/v2",),
+            linker=f"-s -w -X github.com/prometheus/common/version.Version=v{bundle.version}",
         )
     path = "github.com/prometheus/prometheus/cmd"
     return Recipe(

@@ -14,11 +14,12 @@ class BinariesError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """Executables that come together, in one version."""
+    """Executables that come together, in one version, which each tells when it is called with `asking`."""
 
     name: str
     version: str
     executables: tuple[str, ...]
+    asking: tuple[str, ...] = ("--version",)
 
     @property
     def title(self) -> str:
@@ -28,7 +29,8 @@ class Bundle:
 
 KUBERNETES = Bundle("kubernetes", "1.36.3", ("kube-apiserver", "kube-controller-manager", "kube-scheduler"))
 PROMETHEUS = Bundle("prometheus", "3.13.5", ("prometheus", "promtool"))
-BUNDLES = (KUBERNETES, PROMETHEUS)
+KUBE_STATE_METRICS = Bundle("kube-state-metrics", "2.20.0", ("kube-state-metrics",), asking=("version",))
+BUNDLES = (KUBERNETES, PROMETHEUS, KUBE_STATE_METRICS)
 
 
 def cache_root(environment: Mapping[str, str]) -> Path:

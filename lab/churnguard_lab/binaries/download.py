@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 import urllib3
 
-from churnguard_lab.binaries.catalogue import KUBERNETES, BinariesError, Bundle
+from churnguard_lab.binaries.catalogue import KUBE_STATE_METRICS, KUBERNETES, BinariesError, Bundle
 from churnguard_lab.binaries.report import Report
 
 CONNECT_TIMEOUT_S = 4.0
@@ -66,6 +66,8 @@ def published_checksum(text: str, file_name: str, url: str) -> str:
 def fetch_release(bundle: Bundle, folder: Path, sources: Sources, report: Report, limits: Limits | None = None) -> None:
     """Put the bundle's executables from its release into `folder`. Raises ReleaseError."""
     limits = limits or Limits()
+    if bundle == KUBE_STATE_METRICS:
+        raise ReleaseError(f"{bundle.title} is published as a container image only")
     system = architecture(platform.machine())
     if bundle == KUBERNETES:
         base = f"{sources.kubernetes}/v{bundle.version}/bin/linux/{system}"

@@ -94,13 +94,15 @@ def check_versions(bundle: Bundle, folder: Path) -> None:
     for name in bundle.executables:
         try:
             result = subprocess.run(
-                [folder / name, "--version"], capture_output=True, text=True, timeout=30, check=False
+                [folder / name, *bundle.asking], capture_output=True, text=True, timeout=30, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise download.ReleaseError(f"{name} does not run on this machine: {error}") from error
         answer = (result.stdout + result.stderr).strip()
         if bundle.version not in answer:
-            raise download.ReleaseError(f"{name} --version does not say {bundle.version}: {answer[:200]}")
+            raise download.ReleaseError(
+                f"{name} {' '.join(bundle.asking)} does not say {bundle.version}: {answer[:200]}"
+            )
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from churnguard_lab.node.api import ApiError, NodeApi
 from churnguard_lab.node.health import health, serve
 from churnguard_lab.node.heartbeat import Heartbeat
 from churnguard_lab.node.network import NetworkError
+from churnguard_lab.node.usage import Usage
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,11 +48,12 @@ def run(lab: settings.Settings) -> None:
     with agent.lock(agent.pods_dir(lab)):
         api = NodeApi(lab.component_kubeconfig("node"))
         node = agent.Agent(lab, api)
-        heart = Heartbeat(api, lab.node.name)
+        heart, usage = Heartbeat(api, lab.node.name), Usage()
         follower = threading.Thread(target=node.run, args=(stop,), name="follow", daemon=True)
         serve(
             lab.ports.node_agent,
             lambda: health(time.time(), node.synced_at, heart.renewed_at, follower.is_alive(), node.pods),
+            lambda: usage.exposition(node.occupants()),
         )
         follower.start()
         threading.Thread(target=heart.run, args=(stop,), name="heartbeat", daemon=True).start()

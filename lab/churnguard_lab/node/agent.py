@@ -19,6 +19,7 @@ from churnguard_lab.node.events import EventWriter
 from churnguard_lab.node.records import PodRecord
 from churnguard_lab.node.renewal import Renewal
 from churnguard_lab.node.status import parse_timestamp
+from churnguard_lab.node.usage import Occupant
 from churnguard_lab.node.worker import Node, PodWorker
 
 RELIST_S = 1.0
@@ -72,6 +73,10 @@ class Agent:
     def pods(self) -> int:
         """How many pods the agent looks after."""
         return len(self._workers)
+
+    def occupants(self) -> list[Occupant]:
+        """The containers that run now."""
+        return [one for worker in self._followers() for one in worker.occupants()]
 
     def run(self, stop: threading.Event) -> None:
         """Follow the API server until `stop` is set; an API server that is away is asked again every second."""
@@ -157,6 +162,7 @@ class Agent:
             self._addresses.pop(uid, None)
             live = [path for worker in self._workers.values() for path in worker.log_paths()]
         logs.prune(self._lab.log_dir / "pods", live)
+        logs.prune(self._lab.log_dir / "traces", (), pattern="*.jsonl*")
 
     def _end_orphans(self, present: set[str], known: dict[str, PodRecord], broken: list[Path]) -> None:
         """End what an earlier agent left: processes of pods that are gone, and those it had no time to write down."""

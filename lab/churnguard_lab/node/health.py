@@ -1,4 +1,4 @@
-"""The agent's health endpoint: GET /healthz on loopback."""
+"""The agent's own endpoint on loopback: GET /healthz, and GET /metrics/cadvisor for what the pods use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from churnguard_lab.settings import LOOPBACK
 
@@ -37,24 +39,29 @@ def health(
     return not problems, report
 
 
-def serve(port: int, report: Report) -> ThreadingHTTPServer:
-    """Serve /healthz in a thread of its own. Raises OSError when the port is taken."""
+def serve(port: int, report: Report, usage: Callable[[], bytes]) -> ThreadingHTTPServer:
+    """Serve both in a thread of their own. `usage` yields Prometheus' text format. Raises OSError when the port is
+    taken."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path != "/healthz":
+            if self.path == "/healthz":
+                healthy, document = report()
+                self._answer(200 if healthy else 503, "application/json", json.dumps(document).encode())
+            elif self.path == "/metrics/cadvisor":
+                self._answer(200, CONTENT_TYPE_LATEST, usage())
+            else:
                 self.send_error(404)
-                return
-            healthy, document = report()
-            body = json.dumps(document).encode()
-            self.send_response(200 if healthy else 503)
-            self.send_header("Content-Type", "application/json")
+
+        def _answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, *_arguments: Any) -> None:
-            """Health requests are not logged."""
+            """Requests are not logged."""
 
     server = ThreadingHTTPServer((LOOPBACK, port), Handler)
     server.daemon_threads = True

@@ -102,6 +102,7 @@ class Launcher:
         values = {
             "python": self._lab.python,
             "repository": str(self._lab.repository),
+            "log_dir": str(self._lab.log_dir),
             "pod_ip": self._context["pod_ip"],
         }
         return values[name]

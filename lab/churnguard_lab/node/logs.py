@@ -41,10 +41,10 @@ def rotate(path: Path, limit: int = ROTATE_BYTES) -> int:
     return 0
 
 
-def prune(folder: Path, live: Collection[Path], keep: int = KEPT_FILES) -> None:
+def prune(folder: Path, live: Collection[Path], keep: int = KEPT_FILES, pattern: str = "*.log*") -> None:
     """Delete the oldest logs of ended pods beyond `keep`, so that a lab that runs for weeks does not fill the disk."""
     files = []
-    for path in folder.glob("*.log*"):
+    for path in folder.glob(pattern):
         if path in live:
             continue
         with contextlib.suppress(FileNotFoundError):

@@ -25,6 +25,7 @@ from churnguard_lab.node.launch import Launcher
 from churnguard_lab.node.records import ContainerRecord, PodRecord
 from churnguard_lab.node.stopping import DEFAULT_GRACE_S, SHORTEST_TERM_S, deletion_deadline
 from churnguard_lab.node.support import unsupported
+from churnguard_lab.node.usage import Occupant
 
 VOLUME_RETRY_S = 2.0
 API_RETRY_S = (1.0, 2.0, 5.0)
@@ -99,6 +100,17 @@ class PodWorker:
     def log_paths(self) -> list[Path]:
         """The log files this pod writes to."""
         return [container.launch.log for container in self._init + self._main if container.launch]
+
+    def occupants(self) -> list[Occupant]:
+        """The containers that run now."""
+        running = [(one, one.running) for one in self._init + self._main]
+        return [
+            Occupant(
+                self._record.namespace, self._record.name, one.name, one.record.state.container_id, held.identity.pid
+            )
+            for one, held in running
+            if held is not None
+        ]
 
     def _send(self, message: Callable[[float], None]) -> None:
         self._inbox.put(message)

@@ -98,14 +98,15 @@ build)
     printf '%s\\n' "$CGO_ENABLED $GOTOOLCHAIN $PWD" "$@" >"$GO_CALLS"
     while [ "$1" != -o ]; do shift; done
     target=$2
+    shift 2
     printf 'two\\nthree\\n' >&2
     FAIL
     case "$target" in
-    */) files="${target}prometheus ${target}promtool" ;;
+    */) for package; do name=${package%/v2}; files="$files $target${name##*/}"; done ;;
     *) files=$target ;;
     esac
     for file in $files; do
-        printf '#!/bin/sh\\necho 1.36.3 3.13.5\\n' >"$file"
+        printf '#!/bin/sh\\necho 1.36.3 3.13.5 2.20.0\\n' >"$file"
         chmod +x "$file"
     done
     ;;

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from churnguard_lab.binaries import build
-from churnguard_lab.binaries.catalogue import BUNDLES, KUBERNETES, PROMETHEUS, BinariesError
+from churnguard_lab.binaries.catalogue import BUNDLES, KUBE_STATE_METRICS, KUBERNETES, PROMETHEUS, BinariesError
 from churnguard_lab.binaries.report import Report
 from standin import GO, go_script
 
@@ -54,6 +54,23 @@ def test_prometheus_is_built_with_kubernetes_discovery_alone(tmp_path: Path, cal
     assert arguments[-1] == "github.com/prometheus/prometheus/cmd/promtool"
 
 
+def test_kube_state_metrics_is_built_with_the_flags_of_the_control_plane(tmp_path: Path, calls: Path) -> None:
+    """Other flags or versions would have all of client-go compiled once more."""
+    folder, _ = built(KUBE_STATE_METRICS, tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["kube-state-metrics"]
+    assert any("version.Version=v2.20.0" in argument for argument in calls.read_text().splitlines())
+    assert build.recipe(KUBE_STATE_METRICS).flags() == build.recipe(KUBERNETES).flags()
+    versions = [
+        {
+            line.split()[1]
+            for line in (build.MODULES / module / "go.mod").read_text().splitlines()
+            if "k8s.io/client-go " in line
+        }
+        for module in ("control_plane", "kube_state_metrics")
+    ]
+    assert versions[0] == versions[1] != set()
+
+
 def test_failed_build_shows_its_last_lines(tmp_path: Path, calls: Path) -> None:
     go_script(tmp_path / "path", fail="echo 'write: no space left on device' >&2; exit 1")
     with pytest.raises(BinariesError, match=r"go build .*ended with 1[\s\S]*no space left on device"):
@@ -67,6 +84,7 @@ def test_modules_ask_for_the_versions_that_the_catalogue_names(bundle) -> None:
         "kubernetes": "k8s.io/kubernetes v1.36.3",
         # Prometheus numbers its Go module 0.3xx for a release 3.x.
         "prometheus": "github.com/prometheus/prometheus v0.313.5",
+        "kube-state-metrics": "k8s.io/kube-state-metrics/v2 v2.20.0",
     }
     assert f"\t{wanted[bundle.name]}" in text
     assert "toolchain" not in text

@@ -40,6 +40,14 @@ def official() -> Iterator[download.Sources]:
         yield download.Sources(url, url)
 
 
+@pytest.fixture(autouse=True)
+def _go(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no release is built with a Go that is a shell script."""
+    folder = go_script(tmp_path_factory.mktemp("go")).parent
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("GO_CALLS", str(folder / "calls"))
+
+
 def get(cache: Path, sources: download.Sources, assets: Path | None = None) -> tuple[dict, str]:
     words = io.StringIO()
     return ensure.ensure(assets, ETCD, cache, sources, Report(words)), words.getvalue()
@@ -57,6 +65,7 @@ def test_release_fills_the_cache_and_the_cache_serves_from_then_on(tmp_path: Pat
     first, _ = get(tmp_path, official)
     assert first["changed"] is True
     assert first["sources"]["kube-apiserver"] == "release"
+    assert first["sources"]["kube-state-metrics"] == "build"
     second, reported = get(tmp_path, NOWHERE)
     assert second["changed"] is False
     assert second["paths"] == first["paths"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import signal
 import socket
@@ -18,30 +19,11 @@ from typing import Any
 import pytest
 import yaml
 from churnguard_lab.gateway.haproxy import HAProxy
+from churnguard_lab.settings import Ports
 
 from ..ports import free_ports
 
-PARTS = [
-    "supervisor",
-    "etcd",
-    "etcd_peer",
-    "kube_apiserver",
-    "kube_controller_manager",
-    "kube_scheduler",
-    "node_agent",
-    "gateway",
-    "gateway_admin",
-    "gateway_controller",
-    "prometheus",
-    "pushgateway",
-    "postgresql",
-    "redis",
-    "moto",
-    "redis_replica",
-    "redis_sentinel_1",
-    "redis_sentinel_2",
-    "redis_sentinel_3",
-]
+PARTS = [port.name for port in dataclasses.fields(Ports)]
 
 
 @pytest.fixture

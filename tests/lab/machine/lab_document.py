@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-LISTENERS = [
-    "supervisor",
-    "etcd",
-    "etcd_peer",
-    "kube_apiserver",
-    "kube_controller_manager",
-    "kube_scheduler",
-    "node_agent",
-    "gateway",
-    "gateway_admin",
-    "gateway_controller",
-    "prometheus",
-    "pushgateway",
-    "postgresql",
-    "redis",
-    "moto",
-    "redis_replica",
-    "redis_sentinel_1",
-    "redis_sentinel_2",
-    "redis_sentinel_3",
-]
+from churnguard_lab.settings import Ports
+
+LISTENERS = [port.name for port in dataclasses.fields(Ports)]
 DOCUMENT: dict[str, Any] = {
     "state_dir": "/srv/lab",
     "python": "/srv/venv/bin/python",

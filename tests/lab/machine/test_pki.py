@@ -36,7 +36,7 @@ def test_only_the_owner_reads_keys_kubeconfigs_and_passwords(lab: settings.Setti
     pki.ensure(lab, NOW)
     private = [*lab.state_dir.rglob("*.key"), *lab.state_dir.rglob("*kubeconfig"), *lab.secrets_dir.iterdir()]
     files = [path for path in private if path.is_file()]
-    assert len(files) == 9 + 6 + len(pki.PASSWORDS)
+    assert len(files) == 10 + 7 + len(pki.PASSWORDS)
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     for folder in ("pki", "secrets", "kubeconfigs"):
         assert stat.S_IMODE((lab.state_dir / folder).stat().st_mode) == 0o700

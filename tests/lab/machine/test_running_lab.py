@@ -6,6 +6,7 @@ import contextlib
 import json
 import secrets
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 import redis
-from churnguard_lab import images, pki, processes, settings, supervise
+from churnguard_lab import alert_sink, images, pki, processes, settings, supervise
 from kubernetes import client, config
 
 pytestmark = pytest.mark.lab
@@ -43,6 +44,15 @@ def test_every_part_is_ready(lab: settings.Settings) -> None:
     assert {name: text for name, text in words.items() if not text.startswith("ready")} == {}
     wanted = {"etcd", "kube-apiserver", "node", "gateway", "prometheus", "pushgateway", "postgresql", "redis", "moto"}
     wanted |= {"redis-replica", "redis-sentinel-1", "redis-sentinel-2", "redis-sentinel-3"}
+    wanted |= {
+        "alertmanager",
+        "alert-sink",
+        "node-exporter",
+        "postgres-exporter",
+        "redis-exporter",
+        "blackbox-exporter",
+    }
+    wanted |= {"kube-state-metrics"}
     assert wanted <= set(words)
 
 
@@ -84,6 +94,11 @@ RIGHTS = [
     ("prometheus", "list", "", "endpoints", True),
     ("prometheus", "get", "", "secrets", False),
     ("prometheus", "patch", "", "pods", False),
+    ("kube-state-metrics", "list", "apps", "deployments", True),
+    ("kube-state-metrics", "watch", "", "pods", True),
+    ("kube-state-metrics", "get", "", "secrets", False),
+    ("kube-state-metrics", "list", "", "configmaps", False),
+    ("kube-state-metrics", "patch", "apps", "deployments", False),
 ]
 
 
@@ -211,10 +226,78 @@ def test_database_and_cache_ask_for_the_password(lab: settings.Settings) -> None
         cache.ping()
 
 
+def prometheus(lab: settings.Settings, path: str) -> Any:
+    """What Prometheus answers, without its envelope."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{lab.ports.prometheus}/api/v1/{path}", timeout=5) as answer:
+        return json.load(answer)["data"]
+
+
+def value(lab: settings.Settings, expression: str) -> float:
+    """The only value that an expression has now; 0 without any."""
+    found = prometheus(lab, f"query?query={urllib.parse.quote(expression)}")["result"]
+    return float(found[0]["value"][1]) if found else 0.0
+
+
+def await_value(lab: settings.Settings, expression: str, expected: float) -> None:
+    give_up = time.monotonic() + 60
+    while (seen := value(lab, expression)) != expected:
+        assert time.monotonic() < give_up, f"{expression} is {seen}, not {expected}"
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ('count(up{job!~"churnguard-api|blackbox"} == 1)', 10),
+        ("pg_up", 1),
+        # One exporter for both, each under its own address.
+        ("count(redis_up == 1)", 2),
+        ('count(redis_instance_info{role="master"})', 1),
+        ('count(probe_success{job="blackbox", instance=~".*:[0-9]+"} == 1)', 1),
+        ('kube_node_status_condition{condition="Ready", status="true"}', 1),
+        ("prometheus_config_last_reload_successful", 1),
+        ('count(ALERTS{alertname="Watchdog", alertstate="firing"})', 1),
+        # A job that has no target, or an exporter that does not reach what it is for.
+        ('count(ALERTS{alertname=~"JobMissing|PostgresDown|RedisDown|CertificateExpiresSoon"}) or vector(0)', 0),
+    ],
+)
+def test_everything_is_watched(lab: settings.Settings, expression: str, expected: float) -> None:
+    await_value(lab, expression, expected)
+
+
+def test_metrics_that_are_left_in_a_file_are_scraped(lab: settings.Settings) -> None:
+    name = f"lab_test_{secrets.token_hex(4)}"
+    file = lab.state_dir / "data" / "textfile" / f"{name}.prom"
+    file.write_text(f"# TYPE {name} gauge\n{name} 7\n")
+    try:
+        await_value(lab, name, 7)
+    finally:
+        file.unlink()
+
+
+def test_alerts_arrive(lab: settings.Settings) -> None:
+    """The one that always fires is told every minute."""
+    give_up = time.monotonic() + 90
+    file = lab.log_dir / "notifications.jsonl"
+    while not [one for one in alert_sink.read_records(file) if time.time() - one["arrived_s"] < 90]:
+        assert time.monotonic() < give_up, f"nothing new in {file}"
+        time.sleep(0.5)
+    told = alert_sink.read_records(file)[-1]
+    assert {alert["labels"]["environment"] for alert in told["alerts"]} == {"lab"}
+
+
+def test_exporter_of_the_database_sees_no_table(lab: settings.Settings) -> None:
+    place = {"host": "127.0.0.1", "port": lab.ports.postgresql, "dbname": "churnguard"}
+    connection = psycopg2.connect(**place, user="churnguard_exporter", password=lab.secret("exporter"))
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE query = '<insufficient privilege>'")
+        assert cursor.fetchone() == (0,)
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("SELECT count(*) FROM customers")
+
+
 def targets(lab: settings.Settings) -> list[dict[str, Any]]:
-    url = f"http://127.0.0.1:{lab.ports.prometheus}/api/v1/targets?state=active&scrapePool=churnguard-api"
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return json.load(answer)["data"]["activeTargets"]
+    return prometheus(lab, "targets?state=active&scrapePool=churnguard-api")["activeTargets"]
 
 
 def test_prometheus_finds_annotated_pods_with_their_labels(
@@ -246,6 +329,7 @@ def test_prometheus_finds_annotated_pods_with_their_labels(
         "instance": f"{address}:8080",
         "namespace": namespace,
         "pod": "scraped",
+        "node": lab.node.name,
         "app": "it",
         "slot": "blue",
         "version": "v7",

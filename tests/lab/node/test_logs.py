@@ -52,3 +52,8 @@ def test_the_oldest_logs_of_ended_pods_go_first(tmp_path: Path) -> None:
         os.utime(path, (number, number))
     logs.prune(tmp_path, live=[paths[0]], keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.log", "3.log", "4.log"]
+    logs.prune(tmp_path, (), keep=0, pattern="*.jsonl*")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.log", "3.log", "4.log"]
+    logs.prune(tmp_path, (), keep=1, pattern="3*")
+    logs.prune(tmp_path, (), keep=0, pattern="4*")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.log", "3.log"]
