@@ -18,7 +18,7 @@ demo: setup lab-up  ## Bring the lab up, ship good and bad versions under live t
 
 .PHONY: test
 test:  ## Run every gate; stops at the first that fails and prints what ran
-	@bash .ci/gates setup lint sanity unit lab-up live molecule
+	@bash .ci/gates setup lint sanity lab-binaries lab-up beside:unit live molecule
 
 .PHONY: help
 help:  ## Show this list
@@ -59,6 +59,10 @@ bench-delivery: venv  ## Measure canaries, kill -9 at every write, and the judge
 .PHONY: bench-recovery
 bench-recovery: venv  ## Measure manifests, restores, drills and their cleanup (makes its own 5 GB; 25 minutes)
 	@python -m churnguard_lab.bench_recovery
+
+.PHONY: bench-observability
+bench-observability: venv  ## Measure fault to notification, tests of alerts, panels, cost of rules (lab must be up; 30 minutes)
+	@python -m churnguard_lab.bench_observability
 
 .PHONY: pictures
 pictures: venv  ## Draw the pictures of docs/delivery.md anew from the strategies' own plans

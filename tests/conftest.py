@@ -6,14 +6,22 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-#: Tests that share a costly part (a database with its backups, a provisioned account): one worker makes it, once.
+#: Tests that share a costly part (a database and its backups, a Prometheus, an Alertmanager, an account): one worker
+#: makes it, once.
 TOGETHER = (
+    "tests/alerting/",
+    "tests/dashboards/",
+    "tests/monitoring/",
+    "tests/performance/",
+    "tests/telemetry/test_refusals.py",
     "tests/manifest/",
     "tests/restore/",
     "tests/drills/test_backup_corruption.py",
     "tests/drills/test_database_loss.py",
     "tests/drills/test_database_struck.py",
     "tests/roles/test_deployment.py",
+    "tests/roles/test_monitoring_host.py",
+    "tests/roles/test_monitoring_kubernetes.py",
     "tests/roles/test_provision.py",
 )
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 COMMAND = re.compile(r"(?:^\s*\$?\s*|`)make ([a-z][a-z0-9-]*)", re.MULTILINE)
@@ -48,14 +49,14 @@ def test_ci_runs_the_readmes_test_command(root):
 
 @pytest.fixture
 def gates(root, tmp_path):
-    """Runs .ci/gates over a Makefile of three targets, the second of which fails or not."""
+    """Runs .ci/gates over a Makefile of three targets, the second of which does what it is told to."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(root / ".ci" / "gates", tmp_path / ".ci" / "gates")
 
-    def run(second: str) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "Makefile").write_text(f"one:\n\t@echo first\ntwo:\n\t@{second}\nthree:\n\t@echo third\n")
+    def run(second: str, *targets: str, third: str = "echo third") -> subprocess.CompletedProcess[str]:
+        (tmp_path / "Makefile").write_text(f"one:\n\t@echo first\ntwo:\n\t@{second}\nthree:\n\t@{third}\n")
         return subprocess.run(
-            ["bash", tmp_path / ".ci" / "gates", "one", "two", "three"],
+            ["bash", tmp_path / ".ci" / "gates", *(targets or ("one", "two", "three"))],
             capture_output=True,
             text=True,
             timeout=60,
@@ -75,6 +76,30 @@ def test_gates_stop_at_the_first_failure_and_say_what_did_not_run(gates):
     assert done.returncode != 0
     assert "third" not in done.stdout
     assert re.search(r"one +passed +\d+\ntwo +FAILED +\d+\nthree +not run", done.stdout)
+
+
+def test_a_gate_beside_others_is_awaited_and_its_output_comes_whole(gates):
+    done = gates("nice; sleep 1; echo second", "beside:two", "one", "three")
+    assert done.returncode == 0
+    assert done.stdout.index("third") < done.stdout.index("19\nsecond\n<== two: passed")
+    assert re.search(r"two +passed +[1-9]\d*\none +passed +\d+\nthree +passed +\d+\n", done.stdout)
+
+
+def test_a_gate_that_fails_beside_others_fails_the_whole(gates):
+    done = gates("false", "beside:two", "one", "three")
+    assert done.returncode != 0
+    assert "third" in done.stdout
+    assert re.search(r"two +FAILED +\d+\none +passed +\d+\nthree +passed +\d+\n", done.stdout)
+
+
+def test_a_failure_ends_what_runs_beside(gates, tmp_path):
+    done = gates(f"echo second; sleep 300; touch {tmp_path}/late", "beside:two", "one", "three", third="sleep 1; false")
+    assert done.returncode != 0
+    assert re.search(r"two +STOPPED +\none +passed +\d+\nthree +FAILED +\d+\n", done.stdout)
+    assert "second" in done.stdout
+    assert not [
+        found for found in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(found.info["cmdline"] or ())
+    ]
 
 
 def test_every_link_between_documents_leads_to_a_file(root, files):

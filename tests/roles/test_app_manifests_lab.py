@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from .conftest import Playbook
+from tests.roles.playing import Playbook
 
 pytestmark = pytest.mark.lab
 

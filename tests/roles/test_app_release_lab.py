@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from .conftest import ROOT, Playbook, Run, ansible_environment
+from tests.roles.playing import ROOT, Playbook, Run, ansible_environment
 
 pytestmark = pytest.mark.lab
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 import yaml
 
-from .conftest import ROOT
+from tests.roles.playing import ROOT
 
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "lab")]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from .conftest import ROOT, Playbook
+from tests.roles.playing import ROOT, Playbook
 
 sys.path.append(str(ROOT / "collections"))
 

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from .conftest import ROOT
+from tests.roles.playing import ROOT
 
 sys.path.append(str(ROOT / "collections"))
 
 from ansible_collections.churnguard.ops.tests.unit.support.prometheus import Application, FakePrometheus  # noqa: E402
 
-QUICK = {"metric_gate_duration": 2, "metric_gate_interval": 1, "metric_gate_min_good_samples": 1}
+QUICK = {"metric_gate_duration": 5, "metric_gate_interval": 1, "metric_gate_min_good_samples": 1}
 
 
 class Busy(Application):

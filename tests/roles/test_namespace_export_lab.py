@@ -14,7 +14,7 @@ from ansible.module_utils.testing import patch_module_args
 from cryptography.fernet import Fernet
 from kubernetes import client, utils
 
-from .conftest import ROOT
+from tests.roles.playing import ROOT
 
 sys.path.append(str(ROOT / "collections"))
 

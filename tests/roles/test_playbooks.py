@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ANSIBLE, ROOT, ansible_environment
+from tests.roles.playing import ANSIBLE, ROOT, ansible_environment
 
 ENVIRONMENTS = sorted(path.name for path in (ROOT / "inventories").iterdir() if path.is_dir())
 REAL = [name for name in ENVIRONMENTS if name != "lab"]

@@ -19,7 +19,7 @@ import boto3
 import pytest
 import yaml
 
-from .conftest import ROOT, Playbook, Run
+from tests.roles.playing import ROOT, Playbook, Run
 
 sys.path.append(str(ROOT / "tests" / "lab"))
 

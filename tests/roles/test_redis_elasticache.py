@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from .conftest import ROOT, Playbook, Run
+from tests.roles.playing import ROOT, Playbook, Run
 
 sys.path.append(str(ROOT / "collections"))
 

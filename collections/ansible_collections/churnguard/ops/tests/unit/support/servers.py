@@ -104,7 +104,7 @@ class Server:
                     server._wake.wait(answer.stall)
                     self.close_connection = True
 
-            do_GET = do_POST = do_PUT = do_PATCH = answer
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
         return Handler
 
